@@ -1,0 +1,50 @@
+"""Say it, click it or box it, and get the object's mask in every time frame.
+
+Importing this package imports neither torch nor Qt; `load` does.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_sa2va.engine.engine import Engine
+
+try:
+    __version__ = version("napari-sa2va")
+except PackageNotFoundError:  # run from a source tree that was never installed
+    __version__ = "0+unknown"
+
+__all__ = ["__version__", "load"]
+
+
+def load(model: str = "nano", device: str = "auto", dtype: str = "auto") -> Engine:
+    """Load a model.
+
+    Parameters
+    ----------
+    model : str or path
+        ``"nano"`` (bundled), a folder with a checkpoint in the official layout, or the id of one
+        on the Hugging Face Hub.
+    device : str
+        ``"auto"`` takes CUDA, else MPS, else the CPU; or any device string of torch.
+    dtype : str
+        ``"auto"`` takes bfloat16 where it is fast and float32 on the CPU; or ``"float32"``,
+        ``"bfloat16"``, ``"float16"``.
+
+    Returns
+    -------
+    Engine
+        A context manager; `Engine.open` starts a session on a stack.
+
+    Raises
+    ------
+    napari_sa2va.core.errors.CheckpointError
+        The checkpoint is missing, damaged, pickled, or does not fit its configuration.
+    napari_sa2va.core.errors.InputError
+        The device or the dtype is not available.
+    """
+    from napari_sa2va.engine.engine import Engine
+
+    return Engine.load(model, device=device, dtype=dtype)

@@ -1,0 +1,1 @@
+"""The words that every other room speaks; numpy and the standard library only."""

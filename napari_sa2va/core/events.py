@@ -1,0 +1,86 @@
+"""What a running request yields, as soon as each is true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from napari_sa2va.core.answers import Answer
+
+
+@dataclass(frozen=True)
+class Token:
+    """A piece of the answer's text, special tokens such as ``[SEG]`` included."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ObjectFound:
+    """The model grounded a phrase.
+
+    Attributes
+    ----------
+    object_id : int
+        The label value of the object.
+    phrase : str
+        What the model calls it; the user's own words where the model does not say.
+    span : tuple of int
+        Half-open range of characters in the answer's text that points at the object: the
+        phrase, or the ``[SEG]`` token where there is no phrase.
+    """
+
+    object_id: int
+    phrase: str
+    span: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Mask:
+    """The mask of one object in one frame.
+
+    Attributes
+    ----------
+    frame, object_id : int
+        Where it belongs.
+    mask : (H, W) bool array
+        In data pixels.
+    score : float
+        The predicted IoU, 0 where the model judges the object to be absent.
+    """
+
+    frame: int
+    object_id: int
+    mask: npt.NDArray[np.bool_]
+    score: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`done` of `total` steps of `what`."""
+
+    done: int
+    total: int
+    what: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The request is complete; `answer` is None where there is no text."""
+
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The request ended early: what went wrong, and the way out."""
+
+    message: str
+    hint: str = ""
+
+
+Event = Token | ObjectFound | Mask | Progress | Finished | Failed

@@ -1,0 +1,46 @@
+"""Sa2VA = language side + ``[SEG]`` projector + grounding (arXiv 2501.04001)."""
+
+from __future__ import annotations
+
+import torch
+from sam2.modeling.sam2_base import SAM2Base
+from torch import nn
+
+from napari_sa2va.models.internvl import InternVL
+
+
+class Sa2VA(nn.Module):
+    """The whole network.
+
+    Parameters
+    ----------
+    language : InternVL
+        Reads frames and text, writes text.
+    grounding : SAM2Base
+        Finds and tracks the masks.
+
+    Attributes
+    ----------
+    text_hidden_fcs : nn.Sequential
+        Projects the hidden state of ``[SEG]`` to SAM 2's width.
+    """
+
+    def __init__(self, language: InternVL, grounding: SAM2Base) -> None:
+        super().__init__()
+        self.language = language
+        self.grounding = grounding
+        hidden = language.hidden_size
+        self.text_hidden_fcs = nn.Sequential(
+            nn.Linear(hidden, hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, grounding.hidden_dim),
+        )
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.text_hidden_fcs.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the language side computes in."""
+        return next(self.text_hidden_fcs.parameters()).dtype
