@@ -69,6 +69,8 @@ def frame_prompts(
     points: Iterable[tuple[float, float, bool] | PointPrompt] | None = None,
     box: tuple[float, float, float, float] | BoxPrompt | None = None,
     mask: object | None = None,
+    *,
+    refines: bool = False,
 ) -> FramePrompts:
     """Check prompts against a frame.
 
@@ -82,6 +84,8 @@ def frame_prompts(
         A half-open box; it is cut to the frame.
     mask : (H, W) array, optional
         Nonzero where the object is.
+    refines : bool
+        The object has a mask in this frame, so that negative points alone make sense.
 
     Raises
     ------
@@ -92,7 +96,8 @@ def frame_prompts(
     clicks = tuple(_point(point, shape) for point in points or ())
     if not clicks and box is None and mask is None:
         raise InputError("There is no prompt.", "Give points, a box or a mask.")
-    if box is None and mask is None and not any(click.positive for click in clicks):
+    positive = any(click.positive for click in clicks)
+    if box is None and mask is None and not positive and not refines:
         raise InputError(
             "All points are negative.", "Add a positive point, a box or a mask on the object."
         )

@@ -22,8 +22,10 @@ from torch import Tensor
 from napari_sa2va.core.errors import CheckpointError
 from napari_sa2va.core.frames import RGBFrame
 
-IMAGE_MEAN = (0.485, 0.456, 0.406)
-IMAGE_STD = (0.229, 0.224, 0.225)
+IMAGE_MEAN = torch.tensor((0.485, 0.456, 0.406))
+IMAGE_STD = torch.tensor((0.229, 0.224, 0.225))
+# The official code rounds them on SAM 2's side, and its checkpoints were trained so.
+_MEAN, _STD = IMAGE_MEAN.bfloat16().float(), IMAGE_STD.bfloat16().float()
 
 _TRUNK_KEYS = (
     "embed_dim",
@@ -137,13 +139,12 @@ def grounding_pixels(frame: RGBFrame, size: int) -> Tensor:
     """A uint8 RGB frame (H, W, 3) as SAM 2's input (1, 3, size, size): squeezed, normalised."""
     resized = np.asarray(Image.fromarray(frame).resize((size, size)))
     pixels = torch.from_numpy(resized.copy()).permute(2, 0, 1) / 255.0
-    return normalise(pixels)[None]
+    return normalise(pixels, _MEAN, _STD)[None]
 
 
-def normalise(pixels: Tensor) -> Tensor:
-    """(..., 3, H, W) in 0..1 with ImageNet's mean taken off, over its standard deviation."""
-    mean, std = (torch.tensor(v, device=pixels.device)[:, None, None] for v in (IMAGE_MEAN, IMAGE_STD))
-    return (pixels - mean) / std
+def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """(..., 3, H, W) in 0..1 with a mean (3,) taken off, over a standard deviation (3,)."""
+    return (pixels - mean[:, None, None]) / std[:, None, None]
 
 
 def encode_image(sam2: SAM2Base, pixels: Tensor) -> FrameFeatures:

@@ -20,7 +20,7 @@ from transformers import InternVLVisionConfig, InternVLVisionModel, Qwen2Config,
 from napari_sa2va.core.errors import CheckpointError, InputError
 from napari_sa2va.core.frames import RGBFrame
 from napari_sa2va.core.masks import BoolMask
-from napari_sa2va.models.grounding import normalise
+from napari_sa2va.models.grounding import IMAGE_MEAN, IMAGE_STD, normalise
 
 # Sa2VA looks at no more frames of a video than it was trained on.
 MAX_VIDEO_FRAMES = 5
@@ -232,4 +232,4 @@ def tile_layout(
 def _tile_pixels(tile: Image.Image, size: int) -> Tensor:
     resized = np.asarray(tile.resize((size, size), Image.Resampling.BICUBIC))
     pixels = torch.from_numpy(resized.copy()).permute(2, 0, 1).contiguous()
-    return normalise(pixels.float() / 255)
+    return normalise(pixels.float() / 255, IMAGE_MEAN, IMAGE_STD)

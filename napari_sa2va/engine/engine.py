@@ -1,0 +1,72 @@
+"""A loaded model; opens sessions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari_sa2va.core.errors import InputError
+from napari_sa2va.core.frames import as_frames
+from napari_sa2va.engine.runtime import Runtime, choose_device, choose_dtype
+from napari_sa2va.engine.session import Session
+from napari_sa2va.models.catalog import find_model
+from napari_sa2va.models.checkpoint import load_model
+from napari_sa2va.models.tokens import Tokens
+
+
+class Engine:
+    """One loaded model; a context manager.
+
+    Parameters
+    ----------
+    runtime : Runtime
+        The model, its tokenizer, device and dtype.
+    name : str
+        What the model is called.
+    """
+
+    def __init__(self, runtime: Runtime, name: str) -> None:
+        self._runtime: Runtime | None = runtime
+        self.name = name
+        self.device = str(runtime.device)
+        self.dtype = str(runtime.dtype).removeprefix("torch.")
+
+    @classmethod
+    def load(cls, model: str = "nano", device: str = "auto", dtype: str = "auto") -> Engine:
+        """Load a model: see `napari_sa2va.load`."""
+        chosen = choose_device(device)
+        precision = choose_dtype(dtype, chosen)
+        folder = find_model(str(model))
+        tokens = Tokens(folder)
+        return cls(
+            Runtime(load_model(folder, chosen, precision), tokens, chosen, precision), str(model)
+        )
+
+    def open(self, stack: Any, *, embedding_budget: int | None = None) -> Session:
+        """Open a session on a stack.
+
+        Parameters
+        ----------
+        stack : FrameSource or array-like
+            (H, W), (H, W, 3), (T, H, W) or (T, H, W, 3): numpy, dask, zarr or anything that is
+            indexed by frame. Frames are read when they are needed, one at a time.
+        embedding_budget : int, optional
+            Bytes of image embeddings to keep. Default: 64 MiB, or 16 frames where those are more.
+
+        Raises
+        ------
+        InputError
+            The stack has no frames, no pixels, other axes, or values that are no real numbers.
+        """
+        if self._runtime is None:
+            raise InputError("The engine is closed.", "Load the model again.")
+        return Session(self._runtime, as_frames(stack), embedding_budget)
+
+    def close(self) -> None:
+        """Free the model; sessions that are still open keep it until they are closed."""
+        self._runtime = None
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()

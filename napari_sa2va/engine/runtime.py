@@ -1,0 +1,68 @@
+"""Where and in what precision a model computes."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from napari_sa2va.core.errors import InputError
+from napari_sa2va.models.sa2va import Sa2VA
+from napari_sa2va.models.tokens import Tokens
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A loaded model: network, tokenizer, device and dtype."""
+
+    model: Sa2VA
+    tokens: Tokens
+    device: torch.device
+    dtype: torch.dtype
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context in which the network computes."""
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, self.dtype)
+
+
+def choose_device(device: str) -> torch.device:
+    """The device of a name; ``"auto"`` takes CUDA, else MPS, else the CPU.
+
+    Raises
+    ------
+    InputError
+        There is no such device here.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"The device {device!r} is not available here.", 'Use "auto" or "cpu".'
+        ) from error
+    return chosen
+
+
+def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """The dtype of a name; ``"auto"`` takes bfloat16 on GPUs that compute in it, else float32.
+
+    Raises
+    ------
+    InputError
+        The name is not known.
+    """
+    if dtype == "auto":
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if fast else torch.float32
+    if dtype not in _DTYPES:
+        raise InputError(f"The dtype {dtype!r} is not known.", f"Use auto, {', '.join(_DTYPES)}.")
+    return _DTYPES[dtype]
