@@ -1,0 +1,67 @@
+"""Fixtures and settings that all tests share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+
+# Before torch and napari are imported, so here. Two threads are what CI has: with more, sums run
+# in another order, and the child processes of some tests would get in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+# An empty path: read no settings of the person who runs the tests, and write none.
+os.environ["NAPARI_CONFIG"] = ""
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+_GUI_FIXTURES = {"make_napari_viewer", "make_napari_viewer_proxy", "qapp", "qtbot"}
+
+
+def _why_no_display() -> str:
+    if os.environ.get("QT_QPA_PLATFORM") in ("offscreen", "minimal"):
+        return (
+            "QT_QPA_PLATFORM=offscreen has no OpenGL, and napari's canvas crashes on it: "
+            "unset it, and use a screen or `make test`, which brings Xvfb"
+        )
+    if sys.platform == "linux" and not os.environ.get("DISPLAY", os.environ.get("WAYLAND_DISPLAY")):
+        return "there is no screen: use `make test`, which brings Xvfb, or `xvfb-run -a pytest`"
+    return ""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    reason = _why_no_display()
+    if not reason:
+        return
+    for item in items:
+        if _GUI_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with golden packs and data, which lies beside the repository."""
+    folder = REPOSITORY.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"there is no {folder} with the golden packs and data")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def golden_qwen2(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny official checkpoint of the InternVL family with a Qwen2 language model."""
+    return _materialize(shared / "golden", "internvl_qwen2", tmp_path_factory.mktemp("golden"))
+
+
+def _materialize(golden: Path, pack: str, folder: Path) -> Path:
+    checkpoint = folder / pack
+    subprocess.run(
+        [sys.executable, golden / "materialize.py", golden / pack, checkpoint], check=True
+    )
+    # The official layout does not say how small the trunk of SAM 2 is; the pack does.
+    shutil.copyfile(golden / pack / "grounding.json", checkpoint / "grounding.json")
+    return checkpoint
