@@ -1,0 +1,112 @@
+"""Which model, where it runs, and how it is."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QColor, QPainter, QPaintEvent
+from qtpy.QtWidgets import QComboBox, QFileDialog, QGridLayout, QLabel, QWidget
+
+from napari_sa2va.backend.base import BackendInfo
+
+BUNDLED = "nano"
+_BUNDLED_TEXT = "nano (bundled)"
+_OPEN_FOLDER = "Open folder…"
+_COLORS = {"idle": "#9e9e9e", "loading": "#f0a30a", "ready": "#2ca02c", "failed": "#d62728"}
+_BUSY_COLOR = "#1f77b4"
+
+
+class StateLight(QWidget):
+    """A light whose colour tells the state; its tooltip says it in words."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.state = ""
+        self.setFixedSize(12, 12)
+
+    def set_state(self, state: str) -> None:
+        """Show "idle", "loading", "ready", "busy" or "failed"."""
+        self.state = state
+        self.setToolTip(f"The model is {state}")
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(_COLORS.get(self.state, _BUSY_COLOR)))
+        painter.drawEllipse(self.rect().adjusted(1, 1, -1, -1))
+
+
+class BackendLine(QWidget):
+    """Shows the backend, and lets the user choose another model.
+
+    Signals
+    -------
+    model_chosen : str
+        "nano", a folder, or an id on the Hugging Face Hub.
+    """
+
+    model_chosen = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = BUNDLED
+
+        self.light = StateLight(self)
+        self.model = QComboBox(self)
+        self.model.setEditable(True)
+        self.model.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.model.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.model.setMinimumContentsLength(12)
+        self.model.addItems([_BUNDLED_TEXT, _OPEN_FOLDER])
+        self.model.setToolTip(
+            "The model: the bundled one, a folder with a checkpoint, or the id of one on the "
+            "Hugging Face Hub (type it, then Enter)"
+        )
+        self.model.setAccessibleName("Model")
+        self.status = QLabel(self)
+        self.status.setToolTip("State of the model · device · precision")
+
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.light, 0, 0)
+        layout.addWidget(self.model, 0, 1)
+        layout.addWidget(self.status, 0, 2)
+        layout.setColumnStretch(1, 1)
+
+        self.model.activated.connect(self._on_activated)
+        self.model.lineEdit().returnPressed.connect(self._on_typed)
+
+    def show_info(self, info: BackendInfo, busy: bool) -> None:
+        """Show what the backend says; `busy` while a request is on its way."""
+        state = "busy" if busy and info.state == "ready" else info.state
+        if state != self.light.state:
+            self.light.set_state(state)
+        where = [info.device, info.dtype] if info.state == "ready" else []
+        self.status.setText(" · ".join([state, *filter(None, where)]))
+
+    def show_model(self, model: str) -> None:
+        """Show a model as the chosen one."""
+        self._model = model
+        text = _BUNDLED_TEXT if model == BUNDLED else model
+        if self.model.findText(text) < 0:
+            self.model.insertItem(1, text)
+        self.model.setCurrentText(text)
+
+    def _on_activated(self, index: int) -> None:
+        text = self.model.itemText(index)
+        if text == _OPEN_FOLDER:
+            text = QFileDialog.getExistingDirectory(self, "Folder with a checkpoint")
+        self._choose(text)
+
+    def _on_typed(self) -> None:
+        self._choose(self.model.currentText().strip())
+
+    def _choose(self, text: str) -> None:
+        model = BUNDLED if text == _BUNDLED_TEXT else text
+        changed = bool(model) and model not in (self._model, _OPEN_FOLDER)
+        self.show_model(model if changed else self._model)
+        if changed:
+            self.model_chosen.emit(model)

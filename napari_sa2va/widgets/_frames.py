@@ -1,0 +1,218 @@
+"""What is sent is what is seen: the image layers as 8-bit RGB frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sa2va.core.frames import RGBFrame, check_frame, to_uint8
+from napari_sa2va.widgets._geometry import StackGeometry, full_resolution, unit_factors
+
+if TYPE_CHECKING:
+    import napari
+    from napari.layers import Image
+
+_FloatPlane = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerSnapshot:
+    """All that a worker thread needs in order to draw an image layer.
+
+    Attributes
+    ----------
+    data : array-like
+        At full resolution; read only when a frame is drawn.
+    rgb : bool
+        Whether the last axis of `data` is colour.
+    matrix, offset : arrays
+        Take an index of the reference image to one of this layer's.
+    colors : (256, 4) array
+        The colormap.
+    limits, gamma, opacity, blending
+        As the layer has them.
+    """
+
+    data: Any
+    rgb: bool
+    matrix: npt.NDArray[np.float64]
+    offset: npt.NDArray[np.float64]
+    colors: _FloatPlane
+    limits: tuple[float, float]
+    gamma: float
+    opacity: float
+    blending: str
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal keys mean equal frames, as long as the data stay."""
+        look = (self.limits, self.gamma, self.opacity, self.blending, self.rgb)
+        arrays = (self.matrix, self.offset, self.colors)
+        return (id(self.data), *look, *(array.tobytes() for array in arrays))
+
+
+class ViewedFrames:
+    """The frames of a stack as the viewer shows them, at the data's resolution.
+
+    Made on the Qt thread, read from any: it holds the layers' data and settings, never a layer.
+
+    Parameters
+    ----------
+    layers : sequence of LayerSnapshot
+        From the lowest to the uppermost.
+    geometry : StackGeometry
+        How the reference image is read as a stack.
+    """
+
+    def __init__(self, layers: Sequence[LayerSnapshot], geometry: StackGeometry) -> None:
+        self._layers = tuple(layers)
+        self._geometry = geometry
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(T, H, W)."""
+        return self._geometry.stack_shape
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal keys mean equal frames, as long as the data stay."""
+        return (self._geometry, *(layer.key for layer in self._layers))
+
+    def frame(self, index: int) -> RGBFrame:
+        """Frame `index` as uint8 RGB (H, W, 3)."""
+        check_frame(index, self.shape[0])
+        planes = [self._plane(layer, index) for layer in self._layers]
+        only = planes[0]
+        if len(planes) == 1 and self._layers[0].rgb and only is not None and only.dtype == np.uint8:
+            return np.ascontiguousarray(only[..., :3])
+        canvas = np.zeros((*self.shape[1:], 3), np.float32)
+        lowest = True
+        for layer, plane in zip(self._layers, planes, strict=True):
+            if plane is not None:
+                _blend(canvas, _colored(layer, plane), layer, lowest)
+                lowest = False
+        return np.rint(np.clip(canvas, 0, 1) * 255).astype(np.uint8)
+
+    def _plane(self, layer: LayerSnapshot, frame: int) -> npt.NDArray[Any] | None:
+        """The layer's values at each pixel of a frame; None where it is not there."""
+        geometry = self._geometry
+        start = layer.matrix @ geometry.position(frame) + layer.offset
+        steps = layer.matrix[:, [geometry.rows, geometry.columns]]  # per row and per column
+        in_plane = np.abs(steps).max(1) > 1e-9
+        index: list[int | slice] = []
+        for axis, here in enumerate(start):
+            nearest = int(np.rint(here))
+            if not in_plane[axis] and not 0 <= nearest < layer.data.shape[axis]:
+                return None
+            index.append(slice(None) if in_plane[axis] else nearest)
+        values = np.asarray(layer.data[tuple(index)])
+        return _sample(values, steps[in_plane], start[in_plane], self.shape[1:])
+
+
+def snapshot(
+    viewer: napari.Viewer, reference: Image, images: Sequence[Image], geometry: StackGeometry
+) -> ViewedFrames:
+    """Freeze how some image layers look; call it on the Qt thread."""
+    return ViewedFrames([_snapshot_layer(viewer, reference, image) for image in images], geometry)
+
+
+def _snapshot_layer(viewer: napari.Viewer, reference: Image, image: Image) -> LayerSnapshot:
+    factors = unit_factors(viewer, image)[-reference.ndim :]
+    factors = factors / unit_factors(viewer, reference)[-image.ndim :]
+
+    def to_data(position: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        world = np.asarray(reference.data_to_world(position), float)
+        world[-len(factors) :] *= factors
+        return np.asarray(image.world_to_data(world), float)
+
+    # The map is affine: where the origin and the unit vectors go says all.
+    offset = to_data(np.zeros(reference.ndim))
+    matrix = np.stack([to_data(unit) - offset for unit in np.eye(reference.ndim)], axis=1)
+    low, high = image.contrast_limits if not image.rgb else (0.0, 1.0)
+    colors = np.asarray(image.colormap.map(np.linspace(0, 1, 256)), np.float32)
+    return LayerSnapshot(
+        data=full_resolution(image),
+        rgb=image.rgb,
+        matrix=np.round(matrix, 9),
+        offset=np.round(offset, 9),
+        colors=colors,
+        limits=(float(low), float(high)),
+        gamma=float(image.gamma),
+        opacity=float(image.opacity),
+        blending=str(image.blending),
+    )
+
+
+def _sample(
+    values: npt.NDArray[Any],
+    steps: npt.NDArray[np.float64],
+    start: npt.NDArray[np.float64],
+    shape: tuple[int, int],
+) -> npt.NDArray[Any]:
+    """Values at the pixels of a frame; NaN (or 0 with no alpha) where the layer does not reach."""
+    same = np.array_equal(steps, np.eye(2)) and not start.any()
+    if same and values.shape[:2] == shape:
+        return values
+    if np.array_equal(steps, np.eye(2)[::-1]) and not start.any() and values.shape[1::-1] == shape:
+        return values.swapaxes(0, 1)
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    index, inside = [], np.ones(shape, bool)
+    for (per_row, per_column), first, size in zip(steps, start, values.shape, strict=False):
+        # Grids stay open (H, 1) or (1, W) where the layers are parallel: little to compute.
+        at = (
+            first + (per_row * rows if per_row else 0) + (per_column * columns if per_column else 0)
+        )
+        nearest = np.rint(at).astype(int)
+        inside &= (nearest >= 0) & (nearest < size)
+        index.append(np.clip(nearest, 0, size - 1))
+    sampled = values[tuple(index)]
+    if sampled.ndim == 3:  # colour
+        if sampled.dtype == np.uint8 and sampled.shape[2] == 3 and not inside.all():
+            alpha = np.full((*shape, 1), 255, np.uint8)
+            sampled = np.concatenate([sampled, alpha], axis=2)
+        return sampled * inside[..., None].astype(sampled.dtype)
+    return sampled if inside.all() else np.where(inside, sampled.astype(np.float32), np.nan)
+
+
+def _colored(layer: LayerSnapshot, plane: npt.NDArray[Any]) -> _FloatPlane:
+    """The plane as RGBA from 0 to 1, opacity not yet applied."""
+    if layer.rgb:
+        scale = 255 if plane.dtype == np.uint8 else 1
+        color = np.clip(plane.astype(np.float32) / scale, 0, 1)
+        alpha = color[..., 3:] if color.shape[-1] == 4 else np.ones_like(color[..., :1])
+        return np.concatenate([color[..., :3], alpha], axis=-1)
+    if np.iscomplexobj(plane):
+        plane = np.abs(plane)
+    level = to_uint8(plane, *layer.limits)
+    table = layer.colors
+    if layer.gamma != 1:
+        curve = np.linspace(0, 1, 256) ** layer.gamma
+        table = table[np.rint(curve * 255).astype(int)]
+    colored = table[level]
+    if plane.dtype.kind == "f":
+        colored[np.isnan(plane)] = 0
+    return colored
+
+
+def _blend(canvas: _FloatPlane, color: _FloatPlane, layer: LayerSnapshot, lowest: bool) -> None:
+    """Draw RGBA onto an RGB canvas in place, as napari does on a black one."""
+    alpha = color[..., 3:] * layer.opacity
+    rgb = color[..., :3]
+    match layer.blending:
+        case "minimum" if lowest:
+            canvas[...] = rgb
+        case "minimum":
+            np.minimum(canvas, rgb, out=canvas)
+        case "additive":
+            canvas += rgb * alpha
+        case "multiplicative" if not lowest:
+            canvas *= rgb
+        case "opaque" if not lowest:
+            canvas[...] = rgb
+        case _:
+            canvas *= 1 - alpha
+            canvas += rgb * alpha

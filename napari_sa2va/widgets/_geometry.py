@@ -1,0 +1,126 @@
+"""Which axes of an image are frames, rows and columns, and where the viewer stands in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import napari
+    from napari.layers import Image, Layer
+
+
+@dataclass(frozen=True)
+class StackGeometry:
+    """An image layer read as a stack of frames.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        The image's shape without colour channels.
+    time_axis : int or None
+        The axis of the frames; None where the image is a single frame.
+    rows, columns : int
+        The axes of y and x in a frame.
+    fixed : tuple of int
+        Where the stack lies on all other axes; entries of the three axes above are 0.
+    """
+
+    shape: tuple[int, ...]
+    time_axis: int | None
+    rows: int
+    columns: int
+    fixed: tuple[int, ...]
+
+    @property
+    def stack_shape(self) -> tuple[int, int, int]:
+        """(T, H, W)."""
+        frames = 1 if self.time_axis is None else self.shape[self.time_axis]
+        return frames, self.shape[self.rows], self.shape[self.columns]
+
+    def position(self, frame: int) -> tuple[int, ...]:
+        """The index of the first pixel of a frame."""
+        position = list(self.fixed)
+        if self.time_axis is not None:
+            position[self.time_axis] = frame
+        return tuple(position)
+
+    def plane(self, array: npt.NDArray[Any], frame: int) -> npt.NDArray[Any]:
+        """The (H, W) view of a frame in an array of the stack's shape."""
+        index: list[int | slice] = list(self.position(frame))
+        index[self.rows] = index[self.columns] = slice(None)
+        plane = array[tuple(index)]
+        return plane if self.rows < self.columns else plane.T
+
+    def frame_of(self, position: npt.ArrayLike) -> int | None:
+        """The frame that a position in data coordinates lies in; None if it is in none."""
+        nearest = np.rint(np.asarray(position, float)).astype(int)
+        in_plane = {self.rows, self.columns, self.time_axis}
+        for axis, fixed in enumerate(self.fixed):
+            if axis not in in_plane and nearest[axis] != fixed:
+                return None
+        return 0 if self.time_axis is None else int(nearest[self.time_axis])
+
+
+def slider_axes(viewer: napari.Viewer, image: Image) -> list[int]:
+    """The axes of the viewer that can be the time axis of an image."""
+    first = viewer.dims.ndim - image.ndim
+    return sorted(axis for axis in viewer.dims.order[:-2] if axis >= first)
+
+
+def default_time_axis(viewer: napari.Viewer, image: Image) -> int | None:
+    """The slider axis that the user last moved, else the first that is not displayed."""
+    axes = slider_axes(viewer, image)
+    if viewer.dims.last_used in axes:
+        return viewer.dims.last_used
+    return axes[0] if axes else None
+
+
+def stack_geometry(viewer: napari.Viewer, image: Image, time_axis: int | None) -> StackGeometry:
+    """Read an image as a stack along an axis of the viewer, at the viewer's current position."""
+    first = viewer.dims.ndim - image.ndim
+    rows, columns = (axis - first for axis in viewer.dims.order[-2:])
+    time = None if time_axis is None else time_axis - first
+    fixed = list(current_position(viewer, image))
+    for axis in (rows, columns, time):
+        if axis is not None:
+            fixed[axis] = 0
+    return StackGeometry(image_shape(image), time, rows, columns, tuple(fixed))
+
+
+def image_shape(image: Image) -> tuple[int, ...]:
+    """The shape at full resolution, without colour channels."""
+    return tuple(int(size) for size in full_resolution(image).shape[: image.ndim])
+
+
+def full_resolution(image: Image) -> Any:
+    """The data of an image layer; level 0 of a multiscale one."""
+    return image.data[0] if image.multiscale else image.data
+
+
+def current_position(viewer: napari.Viewer, layer: Layer) -> tuple[int, ...]:
+    """The index in the layer's data at which the viewer's sliders stand."""
+    world = np.asarray(viewer.dims.point[-layer.ndim :]) * unit_factors(viewer, layer)
+    nearest = np.rint(np.asarray(layer.world_to_data(world)))
+    return tuple(int(i) for i in np.clip(nearest, 0, np.asarray(image_shape(layer)) - 1))
+
+
+def go_to_frame(viewer: napari.Viewer, image: Image, geometry: StackGeometry, frame: int) -> None:
+    """Move the sliders to a frame."""
+    if geometry.time_axis is None:
+        return
+    world = image.data_to_world(geometry.position(frame)) / unit_factors(viewer, image)
+    axis = viewer.dims.ndim - image.ndim + geometry.time_axis
+    viewer.dims.set_point(axis, float(world[geometry.time_axis]))
+
+
+def unit_factors(viewer: napari.Viewer, layer: Layer) -> npt.NDArray[np.float64]:
+    """What turns the viewer's world coordinates into the layer's, axis by axis."""
+    units = getattr(viewer.dims, "units", None)  # napari before 0.9 knows one unit only
+    if units is None:
+        return np.ones(layer.ndim)
+    pairs = zip(units[-layer.ndim :], layer.units, strict=True)
+    return np.array([float((1 * world).to(own).magnitude) for world, own in pairs])

@@ -1,0 +1,82 @@
+"""Masks into a labels array, off the Qt thread, so that they can be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sa2va.core.events import Mask
+from napari_sa2va.core.masks import BoolMask
+from napari_sa2va.widgets._geometry import StackGeometry
+from napari_sa2va.widgets._undo import PlaneChange, UndoStep
+
+
+class LabelsWriter:
+    """Writes the masks of one run.
+
+    It is used in the worker thread and writes the array in place; the Qt thread only refreshes
+    what it shows.
+
+    Parameters
+    ----------
+    labels : array
+        Of the image's shape; its values are object ids.
+    geometry : StackGeometry
+        How the array is read as a stack.
+    step : UndoStep
+        Where the changes are kept.
+    """
+
+    def __init__(self, labels: npt.NDArray[Any], geometry: StackGeometry, step: UndoStep) -> None:
+        self._labels = labels
+        self._geometry = geometry
+        self._step = step
+        self.seen: dict[int, int] = {}
+        self.written: dict[int, int] = {}
+
+    def plane(self, frame: int) -> npt.NDArray[Any]:
+        """The labels of a frame, (H, W)."""
+        return self._geometry.plane(self._labels, frame)
+
+    def mask_of(self, object_id: int, frame: int) -> BoolMask:
+        """Where an object is in a frame."""
+        return np.asarray(self.plane(frame) == object_id)
+
+    def write(self, mask: Mask) -> None:
+        """Replace the object's pixels in its frame; pixels of other objects are theirs."""
+        plane = self.plane(mask.frame)
+        own = plane == mask.object_id
+        wanted = mask.mask & (own | (plane == 0))
+        self.seen[mask.object_id] = self.seen.get(mask.object_id, 0) + int(mask.mask.sum())
+        self.written[mask.object_id] = self.written.get(mask.object_id, 0) + int(wanted.sum())
+        self._set(mask.frame, np.flatnonzero(wanted & ~own), 0, mask.object_id)
+        self._set(mask.frame, np.flatnonzero(own & ~wanted), mask.object_id, 0)
+
+    def erase(self, object_ids: Iterable[int], frame: int) -> None:
+        """Clear the pixels of objects in a frame."""
+        plane = self.plane(frame)
+        for object_id in object_ids:
+            self._set(frame, np.flatnonzero(plane == object_id), object_id, 0)
+
+    @property
+    def hidden(self) -> list[int]:
+        """Objects of which every pixel belongs to others."""
+        return [id_ for id_, seen in self.seen.items() if seen and not self.written[id_]]
+
+    def _set(self, frame: int, pixels: npt.NDArray[np.intp], before: int, after: int) -> None:
+        if len(pixels) == 0:
+            return
+        plane = self.plane(frame)
+        plane[np.unravel_index(pixels, plane.shape)] = after
+        compact = pixels.astype(np.min_scalar_type(plane.size))
+        self._step.changes.append(PlaneChange(self._geometry, frame, compact, before, after))
+
+
+def restore(step: UndoStep) -> list[int]:
+    """Undo a run in its array; the frames that changed."""
+    for change in reversed(step.changes):
+        change.revert(step.labels)
+    return sorted({change.frame for change in step.changes})

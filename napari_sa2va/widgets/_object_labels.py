@@ -1,0 +1,174 @@
+"""The Labels layer that holds the objects of an image, and what is known about them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sa2va.core.errors import InputError
+from napari_sa2va.core.records import ObjectRecord
+from napari_sa2va.widgets._geometry import image_shape
+
+if TYPE_CHECKING:
+    import napari
+    from napari.layers import Image, Labels
+
+KEY = "sa2va"
+LAYER_NAME = "Sa2VA labels"
+_DTYPE = np.uint16
+
+
+class ObjectLabels:
+    """The objects of one image: their pixels, and their records.
+
+    A Labels layer that already belongs to the image is taken up, its records included. A new one
+    joins the viewer only with `attach`, so that a run that finds nothing leaves nothing behind.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Where the layer is, or will be.
+    image : Image
+        The image that the objects are in.
+
+    Attributes
+    ----------
+    array : array
+        Object ids, of the image's shape without channels.
+    records : dict of int to ObjectRecord
+        By object id.
+    """
+
+    def __init__(self, viewer: napari.Viewer, image: Image) -> None:
+        self._viewer = viewer
+        self._image = image
+        self.layer = find_labels(viewer, image)
+        if self.layer is not None:
+            self.array = self.layer.data
+            self.records = _stored_records(self.layer)
+        else:
+            self.array = _new_array(image_shape(image))
+            self.records: dict[int, ObjectRecord] = {}
+
+    @property
+    def image(self) -> Image:
+        return self._image
+
+    def belongs_to(self, image: Image) -> bool:
+        """Whether this still holds the objects of an image."""
+        kept = self.layer is None or (
+            self.layer in self._viewer.layers and self.layer.data is self.array
+        )
+        return kept and image is self._image and image_shape(image) == self.array.shape
+
+    def attach(self) -> Labels:
+        """The layer; it joins the viewer above the images, and what was selected stays so."""
+        if self.layer is None:
+            from napari.layers import Image
+
+            self.layer = self._new_layer()
+            layers = self._viewer.layers
+            active = layers.selection.active
+            above = max(i for i, layer in enumerate(layers) if isinstance(layer, Image)) + 1
+            layers.insert(above, self.layer)
+            layers.selection.active = active
+        return self.layer
+
+    def publish(self, model: str) -> None:
+        """Write what is known about the objects into the layer's features and metadata."""
+        if self.layer is None:
+            return
+        import pandas as pd
+
+        records = [self.records[object_id] for object_id in sorted(self.records)]
+        self.layer.features = pd.DataFrame(
+            {
+                "index": [record.object_id for record in records],
+                "phrase": [record.phrase for record in records],
+                "score": [round(record.mean_score, 4) for record in records],
+                "first_frame": [record.first_frame for record in records],
+                "frames": [len(present_frames(record)) for record in records],
+                "verified": [len(record.verified_frames) for record in records],
+            }
+        )
+        verified = {frame for record in records for frame in record.verified_frames}
+        self.layer.metadata = self.layer.metadata | {
+            KEY: {
+                "image": self._image.name,
+                "model": model,
+                "objects": {record.object_id: record.to_dict() for record in records},
+                "verified_frames": sorted(verified),
+            }
+        }
+
+    def color(self, object_id: int) -> tuple[float, float, float]:
+        """The colour in which an object is drawn."""
+        color = None if self.layer is None else self.layer.get_color(object_id)
+        red, green, blue = (0.5, 0.5, 0.5) if color is None else color[:3]
+        return float(red), float(green), float(blue)
+
+    def select(self, object_id: int) -> None:
+        """Make an object the selected label."""
+        if self.layer is not None:
+            self.layer.selected_label = object_id
+
+    def _new_layer(self) -> Labels:
+        from napari.layers import Labels
+
+        image = self._image
+        return Labels(
+            self.array,
+            name=LAYER_NAME,
+            affine=image.affine,
+            axis_labels=image.axis_labels,
+            rotate=image.rotate,
+            scale=image.scale,
+            shear=image.shear,
+            translate=image.translate,
+            units=image.units,
+        )
+
+
+def find_labels(viewer: napari.Viewer, image: Image) -> Labels | None:
+    """The Labels layer that holds the objects of an image."""
+    from napari.layers import Labels
+
+    for layer in reversed(viewer.layers):
+        known = layer.metadata.get(KEY)
+        if (
+            isinstance(layer, Labels)
+            and isinstance(layer.data, np.ndarray)
+            and isinstance(known, dict)
+            and known.get("image") == image.name
+            and layer.data.shape == image_shape(image)
+        ):
+            return layer
+    return None
+
+
+def present_frames(record: ObjectRecord) -> list[int]:
+    """The frames in which an object is judged to be present."""
+    return sorted(frame for frame, score in record.scores.items() if score > 0)
+
+
+def _stored_records(layer: Labels) -> dict[int, ObjectRecord]:
+    stored: dict[Any, dict[str, Any]] = layer.metadata[KEY].get("objects", {})
+    records = (ObjectRecord(**values) for values in stored.values())
+    return {record.object_id: _with_integer_frames(record) for record in records}
+
+
+def _with_integer_frames(record: ObjectRecord) -> ObjectRecord:
+    # Keys become strings on their way through JSON.
+    record.scores = {int(frame): score for frame, score in record.scores.items()}
+    return record
+
+
+def _new_array(shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.uint16]]:
+    try:
+        return np.zeros(shape, _DTYPE)
+    except MemoryError as error:
+        raise InputError(
+            f"Labels for an image of the shape {shape} do not fit in memory.",
+            "Crop the image, or cut it into shorter stacks.",
+        ) from error

@@ -1,0 +1,177 @@
+"""The list of objects: a model over their records, and its view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from qtpy.QtCore import QAbstractTableModel, QItemSelection, QModelIndex, QSize, Qt, Signal
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+
+from napari_sa2va.core.records import ObjectRecord
+from napari_sa2va.widgets._object_labels import present_frames
+
+HEADERS = ("Object", "Phrase", "Score", "Frames")
+_ID, _PHRASE, _SCORE, _FRAMES = range(4)
+_TOOLTIPS = (
+    "The label value and colour of the object",
+    "What the object is called; press F2 to rename it",
+    "Mean predicted overlap (IoU) over the frames in which the object is present",
+    "The frames in which the object is present",
+)
+_NO_PARENT = QModelIndex()
+
+
+class ObjectTableModel(QAbstractTableModel):
+    """Objects by row. It shows the records it is given and keeps nothing of its own.
+
+    Signals
+    -------
+    renamed : (int, str)
+        The user called an object something else.
+    """
+
+    renamed = Signal(int, str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._rows: list[ObjectRecord] = []
+        self._color: Callable[[int], tuple[float, float, float]] = lambda _: (0.5, 0.5, 0.5)
+
+    def show_records(
+        self,
+        records: Mapping[int, ObjectRecord],
+        color: Callable[[int], tuple[float, float, float]],
+    ) -> None:
+        """Show these objects. Rows are kept where the ids did not change."""
+        rows = [records[object_id] for object_id in sorted(records)]
+        same = [row.object_id for row in rows] == [row.object_id for row in self._rows]
+        if not same:
+            self.beginResetModel()
+        self._rows, self._color = rows, color
+        if not same:
+            self.endResetModel()
+        elif rows:
+            self.dataChanged.emit(self.index(0, 0), self.index(len(rows) - 1, len(HEADERS) - 1))
+
+    def object_id(self, row: int) -> int:
+        """The object in a row."""
+        return self._rows[row].object_id
+
+    def row_of(self, object_id: int) -> int | None:
+        """The row of an object."""
+        ids = [record.object_id for record in self._rows]
+        return ids.index(object_id) if object_id in ids else None
+
+    def rowCount(self, parent: QModelIndex = _NO_PARENT) -> int:  # noqa: N802
+        return 0 if parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: QModelIndex = _NO_PARENT) -> int:  # noqa: N802
+        return 0 if parent.isValid() else len(HEADERS)
+
+    def headerData(  # noqa: N802
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if orientation == Qt.Orientation.Horizontal:
+            if role == Qt.ItemDataRole.DisplayRole:
+                return HEADERS[section]
+            if role == Qt.ItemDataRole.ToolTipRole:
+                return _TOOLTIPS[section]
+        return None
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        record, column = self._rows[index.row()], index.column()
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
+            return _text(record, column)
+        if role == Qt.ItemDataRole.DecorationRole and column == _ID:
+            return QColor.fromRgbF(*self._color(record.object_id))
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return record.phrase if column == _PHRASE else _TOOLTIPS[column]
+        return None
+
+    def flags(self, index: QModelIndex) -> Qt.ItemFlag:
+        flags = super().flags(index)
+        return flags | Qt.ItemFlag.ItemIsEditable if index.column() == _PHRASE else flags
+
+    def setData(  # noqa: N802
+        self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole
+    ) -> bool:
+        if role != Qt.ItemDataRole.EditRole or index.column() != _PHRASE:
+            return False
+        self.renamed.emit(self.object_id(index.row()), str(value).strip())
+        return True
+
+
+class ObjectTable(QTableView):
+    """Shows an `ObjectTableModel`.
+
+    Signals
+    -------
+    object_selected : int
+        The user chose a row.
+    object_opened : int
+        The user double-clicked a row, to see the object.
+    """
+
+    object_selected = Signal(int)
+    object_opened = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.objects = ObjectTableModel(self)
+        self.setModel(self.objects)
+        self.setToolTip("Click: select the object's label. Double-click: go to its first frame.")
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.EditKeyPressed)
+        self.setTabKeyNavigation(False)
+        self.setIconSize(QSize(12, 12))
+        self.verticalHeader().hide()
+        header = self.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(_PHRASE, QHeaderView.ResizeMode.Stretch)
+        header.setHighlightSections(False)
+        self.selectionModel().selectionChanged.connect(self._on_selection)
+        self.doubleClicked.connect(self._on_double_click)
+
+    @property
+    def selected_id(self) -> int | None:
+        """The object of the selected row."""
+        rows = self.selectionModel().selectedRows()
+        return self.objects.object_id(rows[0].row()) if rows else None
+
+    def select_object(self, object_id: int) -> None:
+        """Select an object's row; a no-op where there is none."""
+        row = self.objects.row_of(object_id)
+        if row is not None:
+            self.selectRow(row)
+
+    def _on_selection(self, selected: QItemSelection, _: QItemSelection) -> None:
+        if selected.indexes():
+            self.object_selected.emit(self.objects.object_id(selected.indexes()[0].row()))
+
+    def _on_double_click(self, index: QModelIndex) -> None:
+        self.object_opened.emit(self.objects.object_id(index.row()))
+
+
+def _text(record: ObjectRecord, column: int) -> str:
+    if column == _ID:
+        return str(record.object_id)
+    if column == _PHRASE:
+        return record.phrase
+    if column == _SCORE:
+        return f"{record.mean_score:.2f}"
+    return _ranges(present_frames(record))
+
+
+def _ranges(frames: list[int]) -> str:
+    """Frames as a reader writes them: 0–4, 7."""
+    runs: list[list[int]] = []
+    for frame in frames:
+        if runs and frame == runs[-1][1] + 1:
+            runs[-1][1] = frame
+        else:
+            runs.append([frame, frame])
+    shown = [f"{a}" if a == b else f"{a}–{b}" for a, b in runs[:3]]
+    return ", ".join(shown) + (" …" if len(runs) > 3 else "")

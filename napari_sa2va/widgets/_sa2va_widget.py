@@ -1,0 +1,388 @@
+"""The dock: say it, click it or box it, and get the object's mask in every time frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+from weakref import ref
+
+import numpy as np
+from napari.utils.notifications import show_warning
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtWidgets import QFrame, QSplitter, QVBoxLayout, QWidget
+from superqt.utils import signals_blocked
+
+from napari_sa2va.backend.base import Backend
+from napari_sa2va.core.errors import InputError
+from napari_sa2va.core.prompts import FramePrompts
+from napari_sa2va.widgets._backend_line import BUNDLED, BackendLine
+from napari_sa2va.widgets._chat_panel import ChatPanel
+from napari_sa2va.widgets._geometry import go_to_frame, stack_geometry
+from napari_sa2va.widgets._object_table import ObjectTable
+from napari_sa2va.widgets._prompt_layers import DrawnPrompts, PromptLayers
+from napari_sa2va.widgets._prompt_panel import POLARITY_KEY, PromptPanel
+from napari_sa2va.widgets._run_panel import BACKWARD, FORWARD, RunPanel
+from napari_sa2va.widgets._sessions import Sessions
+from napari_sa2va.widgets._stack_picker import StackPicker
+from napari_sa2va.widgets._workbench import Sent, Workbench
+
+if TYPE_CHECKING:
+    import napari
+
+_INFO_MS = 200
+# As many frames as the official code shows the language side of a video.
+_LOOKED_AT = 5
+
+
+class Sa2VAWidget(QWidget):
+    """Segments, follows and talks about what the viewer shows.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    backend : Backend, optional
+        Where the model is. Default: the model chosen in the dock, in this process.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer, backend: Backend | None = None) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._docked = False
+        self._used: dict[tuple[str, int, int], DrawnPrompts] = {}
+        self._using: dict[tuple[str, int, int], DrawnPrompts] = {}
+        self._running = ""
+
+        self.backend_line = BackendLine(self)
+        self.picker = StackPicker(viewer, self)
+        self.prompts = PromptPanel(self)
+        self.runs = RunPanel(self)
+        self.table = ObjectTable(self)
+        self.chat = ChatPanel(self)
+        self.prompt_layers = PromptLayers(viewer)
+        self.workbench = Workbench(viewer, _sessions(backend, BUNDLED), self)
+        self._info_timer = QTimer(self, interval=_INFO_MS)
+
+        self._lay_out()
+        self._connect()
+        if backend is not None:
+            self.backend_line.show_model(backend.info.model)
+            self.backend_line.model.setEnabled(False)
+        self._show_info()
+        self._on_stack_changed()
+
+    def _lay_out(self) -> None:
+        splitter = QSplitter(Qt.Orientation.Vertical, self)
+        splitter.setChildrenCollapsible(False)
+        splitter.addWidget(self.table)
+        splitter.addWidget(self.chat)
+        splitter.setStretchFactor(0, 2)
+        splitter.setStretchFactor(1, 3)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.setSpacing(6)
+        for widget in (self.backend_line, self.picker, _line(), self.prompts, self.runs):
+            layout.addWidget(widget)
+        layout.addWidget(splitter, 1)
+        self.setMinimumWidth(340)
+
+    def _connect(self) -> None:
+        self.backend_line.model_chosen.connect(self.choose_model)
+        self.picker.changed.connect(self._on_stack_changed)
+        self.prompts.submitted.connect(self.segment)
+        self.prompts.points_wanted.connect(self.add_points)
+        self.prompts.boxes_wanted.connect(self.add_boxes)
+        self.prompts.new_object_wanted.connect(self.new_object)
+        self.prompts.next_changed.connect(self._on_next_changed)
+        self.runs.segment_wanted.connect(self.segment)
+        self.runs.propagate_wanted.connect(self.propagate)
+        self.runs.cancel_wanted.connect(self.workbench.runner.cancel)
+        self.runs.undo_wanted.connect(self.workbench.undo)
+        self.runs.clear_wanted.connect(self.clear_objects)
+        self.table.object_selected.connect(self.select_object)
+        self.table.object_opened.connect(self.go_to_object)
+        self.table.objects.renamed.connect(self.workbench.rename)
+        self.chat.sent.connect(self.ask)
+        self.chat.stop_requested.connect(self.workbench.runner.cancel)
+        self.chat.object_clicked.connect(self.go_to_object)
+        self.workbench.started.connect(self._on_started)
+        self.workbench.stopped.connect(self._on_stopped)
+        self.workbench.progressed.connect(self.runs.show_progress)
+        self.workbench.objects_changed.connect(self._on_objects_changed)
+        self.workbench.object_found.connect(self._on_object_found)
+        self.workbench.answer_grew.connect(self._on_answer_grew)
+        self.workbench.answer_grounded.connect(self._on_answer_grounded)
+        self._info_timer.timeout.connect(self._show_info)
+        # A slot of ours would be disconnected before it could run.
+        self.destroyed.connect(partial(Workbench.end, self.workbench))
+
+    def segment(self) -> None:
+        """Segment what is described, clicked and drawn in the frame shown."""
+        self._attempt(self._segment)
+
+    def propagate(self, direction: str) -> None:
+        """Follow the objects "backward", "forward" or in "both" directions."""
+        self._attempt(partial(self._propagate, direction))
+
+    def ask(self, question: str) -> None:
+        """Ask the model a question in the chat."""
+        self._attempt(partial(self._ask, question))
+
+    def clear_objects(self) -> None:
+        """Erase all objects of the image."""
+        self._attempt(lambda: self.workbench.clear(self.picker.sent()))
+
+    def add_points(self) -> None:
+        """Open the points layer of the image, ready for clicks."""
+        self._attempt(self._add_points)
+
+    def add_boxes(self) -> None:
+        """Open the boxes layer of the image, ready for drawing."""
+        self._attempt(self._add_boxes)
+
+    def new_object(self) -> None:
+        """Let the next prompts be for an object that is not there yet."""
+        self.prompts.object_id.setValue(max(self._taken(), default=0) + 1)
+
+    def select_object(self, object_id: int) -> None:
+        """Make an object the current one: in the list, the Labels layer, and for prompts."""
+        self.table.select_object(object_id)
+        self.prompts.object_id.setValue(object_id)
+        if self.workbench.objects is not None:
+            self.workbench.objects.select(object_id)
+
+    def go_to_object(self, object_id: int) -> None:
+        """Select an object and go to the first frame that it is in."""
+        objects = self.workbench.objects
+        if objects is None or object_id not in objects.records:
+            show_warning(f"Object {object_id} is no longer there.")
+            return
+        self.select_object(object_id)
+        frame = objects.records[object_id].first_frame
+        if frame is not None:
+            geometry = stack_geometry(self._viewer, objects.image, self.picker.time_axis)
+            go_to_frame(self._viewer, objects.image, geometry, frame)
+
+    def choose_model(self, model: str) -> None:
+        """Use another model from now on; objects stay."""
+        self.workbench.sessions.end()
+        self.workbench.sessions = _sessions(None, model)
+        self.backend_line.show_model(model)
+        self._show_info()
+
+    def event(self, event: QEvent | None) -> bool:
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            # A dock that is closed lets go of its widget, and nobody destroys it.
+            if self._docked and self.parent() is None:
+                self._end()
+            self._docked = self.parent() is not None
+        return super().event(event)
+
+    def _end(self) -> None:
+        self._info_timer.stop()
+        self.picker.end()
+        self.workbench.end()
+
+    def _attempt(self, action: Callable[[], None]) -> None:
+        """Do what the user wants; where it cannot be done, say why and what to do."""
+        if self.workbench.runner.is_running:
+            show_warning("Something is running already. Wait for it, or cancel it.")
+            return
+        try:
+            action()
+        except InputError as error:
+            show_warning(str(error))
+
+    def _segment(self) -> None:
+        sent = self.picker.sent()
+        self.workbench.look_at(sent.image)
+        text, sentence = self.prompts.sentence()
+        prompts = self._changed_prompts(sent)
+        if not text and not prompts:
+            raise InputError(self._nothing_here(sent), "Describe an object, click it or box it.")
+        if not sent.start <= sent.frame < sent.stop:
+            raise InputError(
+                f"Frame {sent.frame} is not in the range {sent.start} to {sent.stop - 1}.",
+                "Go to a frame in the range, or widen it.",
+            )
+        self.workbench.segment(sent, text, sentence, prompts, self._taken())
+
+    def _changed_prompts(self, sent: Sent) -> dict[int, FramePrompts]:
+        """The prompts of the frame by object: those that are new, or all if none is."""
+        drawn = self.prompt_layers.prompts_by_frame(sent.image, sent.geometry).get(sent.frame, {})
+        keys = {label: (sent.image.name, sent.frame, label) for label in drawn}
+        new = {label: d for label, d in drawn.items() if self._used.get(keys[label]) != d}
+        chosen = new or ({} if self.prompts.sentence()[0] else drawn)
+        self._using = {keys[label]: prompts for label, prompts in chosen.items()}
+        shape = sent.geometry.stack_shape[1:]
+        records = self.workbench.records
+        return {
+            label: given.checked(shape, label in records and sent.frame in records[label].scores)
+            for label, given in chosen.items()
+        }
+
+    def _nothing_here(self, sent: Sent) -> str:
+        frames = sorted(self.prompt_layers.prompts_by_frame(sent.image, sent.geometry))
+        where = ", ".join(map(str, frames[:5])) + (" …" if len(frames) > 5 else "")
+        others = f"; there are some on {where}" if frames else ""
+        return f"There is no description, and no prompt on frame {sent.frame}{others}."
+
+    def _propagate(self, direction: str) -> None:
+        sent = self.picker.sent()
+        self.workbench.look_at(sent.image)
+        labels = sorted(self.workbench.records)
+        if self.runs.only_selected.isChecked():
+            selected = self.table.selected_id
+            labels = [] if selected is None else [selected]
+        if not labels:
+            raise InputError("There is no object to follow.", "Segment or select one first.")
+        if not sent.start <= sent.frame < sent.stop:
+            raise InputError(
+                f"Frame {sent.frame} is not in the range {sent.start} to {sent.stop - 1}.",
+                "Go to a frame in the range, or widen it.",
+            )
+        legs = []
+        if direction != FORWARD:
+            legs.append((sent.start, sent.frame + 1, True))
+        if direction != BACKWARD:
+            legs.append((sent.frame, sent.stop, False))
+        self.workbench.propagate(sent, labels, legs)
+
+    def _ask(self, question: str) -> None:
+        if not question:
+            raise InputError("The question is empty.", "Write one, then press Enter.")
+        sent = self.picker.sent()
+        look_at = [sent.frame]
+        if self.chat.look_at.currentIndex() == 0:
+            look_at = sorted(
+                {*np.linspace(sent.start, sent.stop - 1, _LOOKED_AT).astype(int).tolist()}
+            )
+        self.chat.input.clear()
+        self.chat.add_message("user", question)
+        self.chat.add_message("model")
+        self.workbench.ask(sent, question, look_at, self._taken())
+
+    def _add_points(self) -> None:
+        sent = self.picker.sent()
+        panel = self.prompts
+        layer = self.prompt_layers.add_points(
+            sent.image, panel.object_id.value(), not panel.negative.isChecked()
+        )
+        weak = ref(panel)  # the layer may outlive the dock
+
+        def toggle(_: object) -> None:
+            if (shown := weak()) is not None:
+                shown.toggle_polarity()
+
+        layer.bind_key(POLARITY_KEY, toggle, overwrite=True)
+        layer.events.feature_defaults.connect(self._on_layer_defaults)
+
+    def _add_boxes(self) -> None:
+        layer = self.prompt_layers.add_boxes(
+            self.picker.sent().image, self.prompts.object_id.value()
+        )
+        layer.events.feature_defaults.connect(self._on_layer_defaults)
+
+    def _taken(self) -> set[int]:
+        """Ids that mean an object already."""
+        image = self.picker.image
+        prompted = set() if image is None else self.prompt_layers.object_ids(image)
+        return prompted | set(self.workbench.records)
+
+    def _on_next_changed(self) -> None:
+        image = self.picker.image
+        if image is not None:
+            panel = self.prompts
+            self.prompt_layers.set_next(
+                image, panel.object_id.value(), not panel.negative.isChecked()
+            )
+
+    def _on_layer_defaults(self, event: object) -> None:
+        """A prompt was selected in its layer: the next ones are like it."""
+        defaults = event.source.feature_defaults  # type: ignore[attr-defined]
+        with signals_blocked(self.prompts):
+            self.prompts.object_id.setValue(int(defaults["object"][0]))
+            if "positive" in defaults:
+                self.prompts.negative.setChecked(not bool(defaults["positive"][0]))
+
+    def _on_stack_changed(self) -> None:
+        self.workbench.look_at(self.picker.image)
+        self._show_possible()
+
+    def _on_started(self, title: str) -> None:
+        self._running = title
+        self.picker.keep_axis()
+        self.runs.set_running(True)
+        self.runs.show_message(f"{title}…")
+        self.chat.set_running(True, answering=title == "Ask")
+        self._info_timer.start()
+        self._show_info()
+
+    def _on_stopped(self, outcome: str) -> None:
+        if outcome == "done":
+            self._used |= self._using
+            if self._running == "Segment":
+                self.prompts.text_is_done()
+        elif self._running == "Ask":
+            self.chat.add_message("note", f"The answer was {_ENDED[outcome]}.")
+        self._using = {}
+        self.runs.set_running(False)
+        self.runs.show_message(f"{self._running}: {_ENDED[outcome]}")
+        self.chat.set_running(False, answering=False)
+        self._info_timer.stop()
+        self._show_info()
+        self._show_possible()
+
+    def _on_objects_changed(self) -> None:
+        objects = self.workbench.objects
+        if objects is None:
+            self.table.objects.show_records({}, lambda _: (0.5, 0.5, 0.5))
+        else:
+            self.table.objects.show_records(objects.records, objects.color)
+        self._show_possible()
+
+    def _on_object_found(self, object_id: int, _: str) -> None:
+        self.prompts.object_id.setValue(object_id)
+
+    def _on_answer_grew(self, text: str) -> None:
+        if self._running == "Ask":
+            self.chat.grow_answer(text)
+
+    def _on_answer_grounded(self, found: object) -> None:
+        if self._running == "Ask":
+            if self.workbench.objects is not None:
+                self.chat.set_color(self.workbench.objects.color)
+            self.chat.ground_answer(found)
+
+    def _show_info(self) -> None:
+        running = self.workbench.runner.is_running
+        self.backend_line.show_info(self.workbench.sessions.info, running)
+
+    def _show_possible(self) -> None:
+        self.runs.set_possible(
+            has_frames=self.picker.last.maximum() > 0,
+            has_objects=bool(self.workbench.records),
+            undo_title=self.workbench.undo_stack.title,
+        )
+
+
+_ENDED = {"done": "done", "failed": "failed", "cancelled": "cancelled; what was done stays"}
+
+
+def _sessions(backend: Backend | None, model: str) -> Sessions:
+    if backend is not None:
+        return Sessions(lambda: backend, backend.info.model)
+
+    def local() -> Backend:
+        from napari_sa2va.backend.local import LocalBackend
+
+        return LocalBackend(model=model, device="auto", dtype="auto")
+
+    return Sessions(local, model)
+
+
+def _line() -> QFrame:
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    return line

@@ -1,0 +1,147 @@
+"""The backend's session for what is sent, and what its objects are called here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from napari_sa2va.backend.base import Backend, BackendInfo, BackendSession
+from napari_sa2va.core.errors import Sa2VAError
+from napari_sa2va.widgets._frames import ViewedFrames
+
+
+class ObjectIds:
+    """Which object of a session is which label: a session may number its finds as it likes."""
+
+    def __init__(self) -> None:
+        self._labels: dict[int, int] = {}
+
+    def label(self, session_id: int) -> int | None:
+        """The label of a session's object."""
+        return self._labels.get(session_id)
+
+    def session_id(self, label: int) -> int | None:
+        """The session's id of a label; None where the session does not know the object."""
+        return next((own for own, known in self._labels.items() if known == label), None)
+
+    def bind(self, session_id: int, label: int) -> None:
+        """From now on the session's object is this label."""
+        self.forget(label)
+        self._labels[session_id] = label
+
+    def forget(self, label: int) -> int | None:
+        """Drop a label; the session's id that it had."""
+        session_id = self.session_id(label)
+        if session_id is not None:
+            del self._labels[session_id]
+        return session_id
+
+    def free_session_id(self, label: int) -> int:
+        """An id for an object that the session does not know yet; the label if it can be."""
+        return label if label not in self._labels else max(self._labels) + 1
+
+
+class Sessions:
+    """One backend, and one session on it at a time.
+
+    `info`, `forget` and `end` may be called from any thread; all else runs in the worker.
+
+    Parameters
+    ----------
+    make_backend : callable
+        Makes the backend when it is first needed: importing a local one takes seconds.
+    model : str
+        What to show as the model until then.
+
+    Attributes
+    ----------
+    ids : ObjectIds
+        The objects of the session.
+    ended : bool
+        Set it and no new session opens; the request in flight frees everything at its end.
+    """
+
+    def __init__(self, make_backend: Callable[[], Backend], model: str) -> None:
+        self._make_backend = make_backend
+        self._model = model
+        self._backend: Backend | None = None
+        self._session: BackendSession | None = None
+        self._frames: ViewedFrames | None = None
+        self._forgotten: set[int] = set()
+        self._state = "idle"
+        self._lock = threading.RLock()
+        self.ended = False
+        self.ids = ObjectIds()
+
+    @property
+    def info(self) -> BackendInfo:
+        """What the backend says, or what is known before it exists."""
+        backend = self._backend
+        if backend is None:
+            return BackendInfo(self._model, self._state)
+        info = backend.info
+        if self._state == "loading" and info.state == "idle":
+            return BackendInfo(info.model, "loading", info.device, info.dtype)
+        return info
+
+    def session(self, frames: ViewedFrames) -> BackendSession:
+        """The session for these frames; a new one where they differ from the last."""
+        with self._lock:
+            if self.ended:
+                raise Sa2VAError("The widget is closed.", "Open it again.")
+            if self._session is None or self._frames is None or self._frames.key != frames.key:
+                self.close_session()
+                self._session = self._open(frames)
+                self._frames = frames
+            self._drop_forgotten(self._session)
+            return self._session
+
+    def forget(self, labels: Iterable[int]) -> None:
+        """Let the session forget objects before the next request: their masks were taken back."""
+        self._forgotten.update(labels)
+
+    def remove(self, session: BackendSession, label: int) -> None:
+        """Forget an object now."""
+        session_id = self.ids.forget(label)
+        if session_id is not None:
+            # The session may have dropped it on its own account.
+            with suppress(Sa2VAError):
+                session.remove(session_id)
+
+    def close_session(self) -> None:
+        """Free the session, if there is one."""
+        session, self._session, self._frames = self._session, None, None
+        self.ids = ObjectIds()
+        self._forgotten.clear()
+        if session is not None:
+            session.close()
+
+    def end(self) -> None:
+        """Free everything, for good; waits for the request in flight to let go."""
+        self.ended = True
+        with self._lock:
+            self.close_session()
+            if self._backend is not None:
+                self._backend.close()
+
+    def end_if_asked(self) -> None:
+        """Free everything where `ended` was set while a request was on its way."""
+        if self.ended:
+            self.end()
+
+    def _open(self, frames: ViewedFrames) -> BackendSession:
+        self._state = "loading"
+        try:
+            if self._backend is None:
+                self._backend = self._make_backend()
+            session = self._backend.open(frames)
+        except BaseException:
+            self._state = "failed"
+            raise
+        self._state = "ready"
+        return session
+
+    def _drop_forgotten(self, session: BackendSession) -> None:
+        while self._forgotten:
+            self.remove(session, self._forgotten.pop())
