@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -15,11 +16,26 @@ REPOSITORY = Path(__file__).parents[1]
 # Before torch and napari are imported, so here. Two threads are what CI has: with more, sums run
 # in another order, and the child processes of some tests would get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Threads that spin while they wait are 20 times slower than sleeping ones on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # An empty path: read no settings of the person who runs the tests, and write none.
 os.environ["NAPARI_CONFIG"] = ""
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+# The LLVM in triton crashes when it is loaded after the one of Mesa's software OpenGL, which draws
+# the canvas under Xvfb. A crash ends the whole run, so here triton goes first;
+# tests/test_architecture.py holds the package to doing without this.
+with contextlib.suppress(ImportError):
+    import triton._C.libtriton  # noqa: F401
+
 _GUI_FIXTURES = {"make_napari_viewer", "make_napari_viewer_proxy", "qapp", "qtbot"}
+
+
+def has_display() -> bool:
+    """Whether there is a screen, real or virtual."""
+    return sys.platform != "linux" or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
 
 
 def _why_no_display() -> str:
@@ -28,7 +44,7 @@ def _why_no_display() -> str:
             "QT_QPA_PLATFORM=offscreen has no OpenGL, and napari's canvas crashes on it: "
             "unset it, and use a screen or `make test`, which brings Xvfb"
         )
-    if sys.platform == "linux" and not os.environ.get("DISPLAY", os.environ.get("WAYLAND_DISPLAY")):
+    if not has_display():
         return "there is no screen: use `make test`, which brings Xvfb, or `xvfb-run -a pytest`"
     return ""
 

@@ -73,7 +73,9 @@ def test_every_import_is_a_declared_dependency(requirements: dict[str, Requireme
 def test_every_requirement_is_pinned_within_its_bounds(
     project: dict[str, Any], requirements: dict[str, Requirement], pins: dict[str, str]
 ) -> None:
-    optional = [Requirement(r) for extra in project["optional-dependencies"].values() for r in extra]
+    optional = [
+        Requirement(r) for extra in project["optional-dependencies"].values() for r in extra
+    ]
     for requirement in [*requirements.values(), *optional]:
         pin = pins[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(pin), f"{requirement} is pinned to {pin}"
@@ -98,9 +100,7 @@ def test_the_wheel_has_the_plugin_and_no_tests(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     packed = set(ZipFile(wheel).namelist())
     wanted = {f.relative_to(source).as_posix() for f in source.glob("napari_sa2va/**/*.py")}
-    wanted |= {
-        f.relative_to(source).as_posix() for f in source.glob("napari_sa2va/models/nano/*")
-    }
+    wanted |= {f.relative_to(source).as_posix() for f in source.glob("napari_sa2va/models/nano/*")}
     wanted |= {"napari_sa2va/napari.yaml", "napari_sa2va/py.typed"}
     assert wanted <= packed
     metadata = {name for name in packed if ".dist-info/" in name}
