@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import napari_sa2va
+from napari_sa2va.engine.engine import Engine
+from tests.tiny import write_checkpoint
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_checkpoint(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def engine(tiny_folder: Path) -> Iterator[Engine]:
+    with napari_sa2va.load(str(tiny_folder), device="cpu", dtype="float32") as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def stack() -> np.ndarray:
+    """Two bright discs that move apart over noise: (T, H, W) uint8."""
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 60, (12, 90, 110)).astype(np.uint8)
+    y, x = np.mgrid[:90, :110]
+    for t, frame in enumerate(frames):
+        frame[(y - 30 - t) ** 2 + (x - 40 - 2 * t) ** 2 < 200] = 220
+        frame[(y - 60) ** 2 + (x - 60 + 2 * t) ** 2 < 150] = 160
+    return frames
+
+
+class CountingStack:
+    """An array that counts which frames are read."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+        self.read: list[int] = []
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        self.read.append(index)
+        return self.array[index]
+
+
+@pytest.fixture
+def counting_stack(stack: np.ndarray) -> CountingStack:
+    return CountingStack(stack)
