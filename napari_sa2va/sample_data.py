@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,11 +28,14 @@ class Sample:
         What is true: the id of the object that each pixel shows, 0 for background.
     phrases : dict of int to str
         What each object is, by id.
+    mothers : dict of int to int
+        For each object that came from another by division: which one.
     """
 
     frames: npt.NDArray[Any]
     labels: npt.NDArray[np.uint8]
     phrases: dict[int, str]
+    mothers: dict[int, int] = field(default_factory=dict)
 
 
 def dividing_cells() -> list[tuple[npt.NDArray[np.uint16], dict[str, Any], str]]:
@@ -172,7 +175,7 @@ def draw_dividing_cells() -> Sample:
         frames[frame] = 300 + 12 * photons + rng.normal(0, 30, image.shape)
     phrases = {object_id: f"cell {object_id}" for object_id in range(1, mother)}
     phrases |= {mother: "the mother cell", mother + 1: "a daughter", mother + 2: "a daughter"}
-    return Sample(frames, labels, phrases)
+    return Sample(frames, labels, phrases, {mother + 1: mother, mother + 2: mother})
 
 
 def _division(frame: int, mother: int) -> dict[int, _Stage]:

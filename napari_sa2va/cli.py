@@ -1,0 +1,130 @@
+"""The `napari-sa2va` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import napari_sa2va
+from napari_sa2va.cli_arguments import parse_box, parse_frames, parse_point
+from napari_sa2va.core.errors import Sa2VAError
+
+ERROR, INTERRUPTED = 2, 130
+
+_STACK_HELP = "TIFF, OME-TIFF, OME-Zarr, video, image, or folder of images"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments after the command's name; default those of the process.
+
+    Returns
+    -------
+    int
+        0, 1 where nothing was found, 2 for an error that the user can act on, 130 after Ctrl-C.
+        Arguments that cannot be parsed exit with 2 at once.
+    """
+    arguments = build_parser().parse_args(argv)
+    try:
+        # Readers and codecs take seconds to import: --help does not wait for them.
+        from napari_sa2va.cli_commands import COMMANDS
+
+        return COMMANDS[arguments.command](arguments)
+    except Sa2VAError as error:
+        sys.stderr.write(f"napari-sa2va: {error.message}\n{error.hint}".rstrip() + "\n")
+        return ERROR
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        return INTERRUPTED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="napari-sa2va",
+        description="Say it, click it or box it, and get the object's mask in every time frame.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=napari_sa2va.__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_segment(commands)
+    _add_ask(commands)
+    _add_demo(commands)
+    commands.add_parser("info", help="versions, devices and the bundled model")
+    return parser
+
+
+def _add_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "segment",
+        help="segment objects, follow them, and write labels",
+        description="Segment objects in one frame, follow them through the others, and write "
+        "their labels as OME-TIFF (T, Y, X). Where objects overlap, the first id wins. Frames "
+        "that were not asked for are empty. Ctrl-C writes what is finished.",
+    )
+    parser.add_argument("stack", metavar="STACK", help=_STACK_HELP)
+    parser.add_argument(
+        "--text", action="append", default=[],
+        help="what to segment, in words; may be repeated; objects get the ids after the last "
+        "clicked one",
+    )  # fmt: skip
+    parser.add_argument(
+        "--points", nargs="+", action="extend", type=parse_point, default=[],
+        metavar="Y,X[,+|-][@OBJECT]", help="clicks in data pixels; '-' lies beside the object; "
+        "object 1 where none is said; --points=-0.4,3 where a number is negative",
+    )  # fmt: skip
+    parser.add_argument(
+        "--box", nargs="+", action="extend", type=parse_box, default=[],
+        metavar="Y0,X0,Y1,X1[@OBJECT]", help="half-open boxes, one an object",
+    )  # fmt: skip
+    parser.add_argument(
+        "--frame", type=int, metavar="N", help="where the prompts are (default: first of --frames)"
+    )
+    parser.add_argument(
+        "--frames", type=parse_frames, default=slice(None), metavar="A:B",
+        help="follow the objects from frame A to before B (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="LABELS.tif", help="where to write"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    _add_model(parser)
+
+
+def _add_ask(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("ask", help="ask a question about a stack")
+    parser.add_argument("stack", metavar="STACK", help=_STACK_HELP)
+    parser.add_argument("question", metavar="QUESTION")
+    parser.add_argument(
+        "--frames", type=parse_frames, metavar="A:B",
+        help="which frames the model looks at (default: the first five)",
+    )  # fmt: skip
+    _add_model(parser)
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("demo", help="show the bundled model on a sample")
+    parser.add_argument(
+        "--headless", action="store_true", help="open no window: write labels and a contact sheet"
+    )
+    parser.add_argument(
+        "--sample", choices=("dividing_cells", "moving_shapes"), default="moving_shapes"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("demo-output"), metavar="DIR",
+        help="where --headless writes (default: %(default)s)",
+    )  # fmt: skip
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model", default="nano", help="'nano' (bundled), a checkpoint's folder, or a Hub id"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps, ...")
+    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")

@@ -1,0 +1,88 @@
+"""Points, boxes and frames as they are typed on the command line."""
+
+from __future__ import annotations
+
+import math
+import re
+from argparse import ArgumentTypeError
+from typing import NamedTuple
+
+from napari_sa2va.core.errors import InputError
+
+Point = tuple[float, float, bool]
+Box = tuple[float, float, float, float]
+
+
+class ObjectPoint(NamedTuple):
+    """A click (y, x, positive) on an object."""
+
+    object_id: int
+    point: Point
+
+
+class ObjectBox(NamedTuple):
+    """A half-open box (y0, x0, y1, x1) around an object."""
+
+    object_id: int
+    box: Box
+
+
+def parse_point(text: str) -> ObjectPoint:
+    """``y,x[,+|-][@object]``: a click on an object, or with ``-`` beside it."""
+    typed, object_id = _split_object(text)
+    *numbers, sign = typed.split(",") if typed.endswith((",+", ",-")) else [*typed.split(","), "+"]
+    y, x = _numbers(numbers, 2, f"{text!r} is not y,x[,+|-][@object], e.g. 40,62.5 or 12,30,-@2")
+    return ObjectPoint(object_id, (y, x, sign == "+"))
+
+
+def parse_box(text: str) -> ObjectBox:
+    """``y0,x0,y1,x1[@object]``: a half-open box around an object."""
+    typed, object_id = _split_object(text)
+    y0, x0, y1, x1 = _numbers(
+        typed.split(","), 4, f"{text!r} is not y0,x0,y1,x1[@object], e.g. 10,20,60,80"
+    )
+    if y1 <= y0 or x1 <= x0:
+        raise ArgumentTypeError(f"the box {text!r} is empty: give its upper left corner first")
+    return ObjectBox(object_id, (y0, x0, y1, x1))
+
+
+def parse_frames(text: str) -> slice:
+    """``A:B``: the frames from A to before B; either may be left out. ``A`` is one frame."""
+    match = re.fullmatch(r"(\d*):(\d*)|(\d+)", text, re.ASCII)
+    if not match:
+        raise ArgumentTypeError(f"{text!r} is not A:B, e.g. 0:10, 5: or :20")
+    first, last, only = match.groups()
+    if only:
+        return slice(int(only), int(only) + 1)
+    return slice(int(first) if first else None, int(last) if last else None)
+
+
+def frames_of(chosen: slice, count: int) -> range:
+    """The chosen frames of a stack of `count`; InputError where there are none, or not all."""
+    first = 0 if chosen.start is None else chosen.start
+    last = count if chosen.stop is None else chosen.stop
+    if not 0 <= first < last <= count:
+        raise InputError(
+            f"The frames {first}:{last} are no part of a stack of {count}.",
+            f"Choose A:B with 0 <= A < B <= {count}.",
+        )
+    return range(first, last)
+
+
+def _split_object(text: str) -> tuple[str, int]:
+    typed, at, object_id = text.partition("@")
+    if not at:
+        return typed, 1
+    if not (object_id.isascii() and object_id.isdecimal() and int(object_id) > 0):
+        raise ArgumentTypeError(f"{text!r}: an object is a number from 1 on")
+    return typed, int(object_id)
+
+
+def _numbers(parts: list[str], count: int, message: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        raise ArgumentTypeError(message) from None
+    if len(numbers) != count or not all(map(math.isfinite, numbers)):
+        raise ArgumentTypeError(message)
+    return numbers

@@ -1,0 +1,183 @@
+"""What the commands of `napari-sa2va` do once their arguments are parsed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+import napari_sa2va
+from napari_sa2va.cli_arguments import Box, ObjectBox, ObjectPoint, Point, frames_of
+from napari_sa2va.core.answers import plain_text
+from napari_sa2va.core.errors import InputError
+from napari_sa2va.core.events import Token
+from napari_sa2va.headless import Tracking
+from napari_sa2va.io import labels_dtype, open_stack, write_labels
+from napari_sa2va.io.labels import check_output
+
+if TYPE_CHECKING:
+    from napari_sa2va.engine.engine import Engine
+
+OK, NOTHING_FOUND, INTERRUPTED = 0, 1, 130
+
+Clicks = dict[int, tuple[list[Point], Box | None]]
+
+
+def segment(arguments: Namespace) -> int:
+    """Segment objects, follow them, write their labels."""
+    clicks = clicks_by_object(arguments.points, arguments.box)
+    if not clicks and not arguments.text:
+        raise InputError("There is no prompt.", "Give --text, --points or --box.")
+    check_output(arguments.output, arguments.overwrite)
+    stack = open_stack(arguments.stack)
+    frames = frames_of(arguments.frames, stack.shape[0])
+    frame = frames.start if arguments.frame is None else arguments.frame
+    if frame not in frames:
+        raise InputError(
+            f"The prompts' frame {frame} is not among the frames {frames.start}:{frames.stop}.",
+            "Choose --frame within --frames.",
+        )
+    with _load(arguments) as engine, engine.open(stack) as session:
+        tracking = Tracking(session, frame)
+        finished = _track(tracking, clicks, arguments.text, frames)
+        if tracking.objects:
+            dtype = labels_dtype(max(tracking.objects))
+            labels = tracking.labels()
+            write_labels(
+                arguments.output, labels, stack.shape, dtype, overwrite=arguments.overwrite
+            )
+    _report(tracking)
+    if not finished:
+        written = arguments.output if tracking.objects else "nothing"
+        _complain(f"Interrupted: {written} is written.")
+        return INTERRUPTED
+    return OK if tracking.objects else NOTHING_FOUND
+
+
+def ask(arguments: Namespace) -> int:
+    """Print an answer as it is written."""
+    stack = open_stack(arguments.stack)
+    frames = None if arguments.frames is None else frames_of(arguments.frames, stack.shape[0])
+    with _load(arguments) as engine, engine.open(stack) as session:
+        text = shown = ""
+        for event in session.ask(arguments.question, frames=frames, track=False):
+            if isinstance(event, Token):
+                text += event.text
+                plain = plain_text(text)
+                sys.stdout.write(plain[len(shown) :])
+                sys.stdout.flush()
+                shown = plain
+    sys.stdout.write("\n")
+    return OK
+
+
+def demo(arguments: Namespace) -> int:
+    """Show the bundled model on a sample, in napari or in two files."""
+    if arguments.headless:
+        from napari_sa2va.demo import run_headless
+
+        result = run_headless(arguments.sample, arguments.output)
+        for line in (*result.lines, str(result.labels), str(result.sheet)):
+            _say(line)
+        return OK
+    if _has_no_screen():
+        raise InputError("There is no screen to open napari on.", "Use demo --headless.")
+    from napari_sa2va.widgets import open_demo
+
+    open_demo(arguments.sample)
+    return OK
+
+
+def info(arguments: Namespace) -> int:
+    """Print what is installed."""
+    from napari_sa2va.info import describe_environment
+
+    for name, value in describe_environment():
+        _say(f"{name:<14} {value}")
+    return OK
+
+
+COMMANDS: dict[str, Callable[[Namespace], int]] = {
+    "segment": segment,
+    "ask": ask,
+    "demo": demo,
+    "info": info,
+}
+
+
+def clicks_by_object(points: Sequence[ObjectPoint], boxes: Sequence[ObjectBox]) -> Clicks:
+    """Points and box of each object, in the order of ids; InputError for a second box."""
+    box_of: dict[int, Box] = {}
+    for object_id, box in boxes:
+        if object_id in box_of:
+            raise InputError(
+                f"Object {object_id} has two boxes.", f"Name another object: ...@{object_id + 1}"
+            )
+        box_of[object_id] = box
+    ids = sorted({*box_of, *(object_id for object_id, _ in points)})
+    return {
+        object_id: ([point for of, point in points if of == object_id], box_of.get(object_id))
+        for object_id in ids
+    }
+
+
+def frame_ranges(frames: Sequence[int]) -> str:
+    """Ascending frames as ``0-4, 7``."""
+    ranges: list[list[int]] = []
+    for frame in frames:
+        if ranges and frame == ranges[-1][-1] + 1:
+            ranges[-1][1:] = [frame]
+        else:
+            ranges.append([frame])
+    return ", ".join("-".join(map(str, ends)) for ends in ranges)
+
+
+def _track(tracking: Tracking, clicks: Clicks, texts: Sequence[str], frames: range) -> bool:
+    """Run all prompts and follow the objects; False where Ctrl-C ended it early."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+        prompting = progress.add_task("prompts", total=len(clicks) + len(texts))
+        following = progress.add_task("frames", total=len(frames))
+        try:
+            for object_id, (points, box) in clicks.items():
+                tracking.click(object_id, points, box)
+                progress.advance(prompting)
+            for text in texts:
+                tracking.say(text)
+                progress.advance(prompting)
+            for _ in tracking.follow(frames):
+                progress.advance(following)
+        except KeyboardInterrupt:
+            return False
+    return True
+
+
+def _report(tracking: Tracking) -> None:
+    for text, said in tracking.unanswered:
+        _complain(f'No object was found for "{text}". The model answered: {said}')
+    for object_id, found in sorted(tracking.objects.items()):
+        frames = found.frames
+        where = f"{len(frames)} frames: {frame_ranges(frames)}" if frames else "no frames"
+        _say(f"{object_id}  {found.phrase}  score {found.score:.2f}  {where}")
+
+
+def _load(arguments: Namespace) -> Engine:
+    return napari_sa2va.load(arguments.model, device=arguments.device, dtype=arguments.dtype)
+
+
+def _has_no_screen() -> bool:
+    screens = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    return sys.platform == "linux" and not any(map(os.environ.get, screens))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def _complain(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
