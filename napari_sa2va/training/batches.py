@@ -1,0 +1,176 @@
+"""Scenes and clips as tensors, several dialogues about each image packed into one sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from napari_sa2va.models.grounding import IMAGE_MEAN, IMAGE_STD, normalise
+from napari_sa2va.training.language import Turn
+from napari_sa2va.training.scene import Scene
+from napari_sa2va.training.tokenizer import (
+    END_OF_TEXT,
+    IMAGE_CONTEXT,
+    IMAGE_END,
+    IMAGE_START,
+    SEG,
+    TURN_END,
+    TURN_START,
+)
+from napari_sa2va.training.visual_prompts import VisualPrompt
+
+IGNORED = -100
+TOKENS_PER_FRAME = 64
+USER = f"{TURN_START}user\n"
+ASSISTANT = f"{TURN_END}\n{TURN_START}assistant\n"
+
+# A dialogue: the turns that see each other.
+Dialogue = tuple[Turn, ...]
+
+
+@dataclass(frozen=True)
+class Talk:
+    """Frames, and dialogues about them that do not see each other."""
+
+    frames: NDArray[np.uint8]  # (F, H, W, 3)
+    dialogues: tuple[Dialogue, ...]
+
+
+@dataclass(frozen=True)
+class LanguageBatch:
+    """Packed sequences; `seg_*` number the [SEG] tokens of all rows."""
+
+    pixels: Tensor  # (B * F, 3, H, W), normalised
+    ids: Tensor  # (B, T)
+    targets: Tensor  # (B, T), the next token where the model answers
+    visible: Tensor  # (B, 1, T, T) bool
+    positions: Tensor  # (B, T)
+    seg_rows: Tensor  # (S,)
+    seg_columns: Tensor  # (S,)
+
+
+def to_pixels(images: NDArray[np.uint8]) -> Tensor:
+    """(N, H, W, 3) uint8 as the networks take it: (N, 3, H, W), normalised."""
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    return normalise(pixels, IMAGE_MEAN, IMAGE_STD)
+
+
+class Packer:
+    """Writes dialogues in the official prompt format.
+
+    Parameters
+    ----------
+    tokenizer : Tokenizer
+        The model's.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._pad = self._id(END_OF_TEXT)
+        self._seg = self._id(SEG)
+
+    def _id(self, token: str) -> int:
+        number: int | None = self._tokenizer.token_to_id(token)
+        assert number is not None, f"the tokenizer has no {token}"
+        return number
+
+    def encode(self, text: str) -> list[int]:
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def prefix(self, frames: int) -> list[int]:
+        """What every dialogue about so many frames begins with."""
+        image = IMAGE_START + IMAGE_CONTEXT * TOKENS_PER_FRAME + IMAGE_END
+        return self.encode(USER + "\n".join([image] * frames))
+
+    def dialogue(self, turns: Dialogue) -> tuple[list[int], list[bool]]:
+        """Token ids of a dialogue, and which of them the model writes."""
+        ids: list[int] = []
+        written: list[bool] = []
+        for number, turn in enumerate(turns):
+            asked = self.encode((f"\n{USER}" if number else "") + turn.question + ASSISTANT)
+            answer = self.encode(turn.answer + TURN_END)
+            ids += asked + answer
+            written += [False] * len(asked) + [True] * len(answer)
+        return ids, written
+
+    def pack(self, talks: Sequence[Talk]) -> LanguageBatch:
+        """Rows of one talk each; all talks of a batch have equally many frames."""
+        frames = len(talks[0].frames)
+        prefix = self.prefix(frames)
+        rows = [[self.dialogue(turns) for turns in talk.dialogues] for talk in talks]
+        length = len(prefix) + max(sum(len(ids) for ids, _ in row) for row in rows)
+        shape = (len(talks), length)
+        ids = np.full(shape, self._pad)
+        targets = np.full(shape, IGNORED)
+        positions = np.zeros(shape, np.int64)
+        speaker = np.full(shape, -1)  # 0: the frames; 1, 2, ...: the dialogues; -1: padding
+        ids[:, : len(prefix)] = prefix
+        positions[:, : len(prefix)] = np.arange(len(prefix))
+        speaker[:, : len(prefix)] = 0
+        for number, row in enumerate(rows):
+            start = len(prefix)
+            for voice, (tokens, written) in enumerate(row, 1):
+                span = slice(start, start + len(tokens))
+                ids[number, span] = tokens
+                positions[number, span] = len(prefix) + np.arange(len(tokens))
+                speaker[number, span] = voice
+                answered = np.where(written, tokens, IGNORED)
+                targets[number, start : start + len(tokens) - 1] = answered[1:]
+                start += len(tokens)
+        # [SEG] of a question would be a user's; only the model's own are looked at.
+        seg_rows, seg_columns = np.nonzero(ids == self._seg)
+        return LanguageBatch(
+            pixels=to_pixels(np.concatenate([talk.frames for talk in talks])),
+            ids=torch.from_numpy(ids),
+            targets=torch.from_numpy(targets),
+            visible=torch.from_numpy(_visibility(speaker)),
+            positions=torch.from_numpy(positions),
+            seg_rows=torch.from_numpy(seg_rows),
+            seg_columns=torch.from_numpy(seg_columns),
+        )
+
+
+def _visibility(speaker: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Causal; a dialogue sees the frames and itself, padding sees only itself."""
+    asking, asked = speaker[:, :, None], speaker[:, None, :]
+    length = speaker.shape[1]
+    visible = np.tri(length, dtype=bool) & ((asked == 0) | (asking == asked)) & (asked >= 0)
+    return (visible | np.eye(length, dtype=bool))[:, None]
+
+
+def seg_targets(talk: Talk, scene: Scene) -> list[NDArray[np.float32]]:
+    """Soft masks of a talk about one image, in the order in which [SEG] tokens are numbered."""
+    return [
+        scene.target(labels)
+        for turns in talk.dialogues
+        for turn in turns
+        for labels in turn.targets
+    ]
+
+
+@dataclass(frozen=True)
+class PromptBatch:
+    """Visual prompts of equally many points, and their soft masks."""
+
+    rows: Tensor  # (N,) which image
+    points: Tensor  # (N, P, 2)
+    kinds: Tensor  # (N, P)
+    targets: Tensor  # (N, G, G)
+
+
+def batch_prompts(scenes: Sequence[Scene], prompts: Sequence[list[VisualPrompt]]) -> PromptBatch:
+    """Join the prompts of each scene."""
+    flat = [(row, prompt) for row, own in enumerate(prompts) for prompt in own]
+    targets = [scenes[row].target((prompt.target,)) for row, prompt in flat]
+    return PromptBatch(
+        rows=torch.tensor([row for row, _ in flat]),
+        points=torch.from_numpy(np.stack([prompt.points for _, prompt in flat])),
+        kinds=torch.from_numpy(np.stack([prompt.kinds for _, prompt in flat])),
+        targets=torch.from_numpy(np.stack(targets)),
+    )

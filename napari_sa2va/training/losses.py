@@ -1,0 +1,77 @@
+"""What is minimised."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+FOREGROUND_WEIGHT = 4.0  # small objects would otherwise count for nothing
+DICE_SMOOTHING = 8.0
+
+
+class MaskLosses(NamedTuple):
+    """Per mask: (N,) each; `iou` is measured, not minimised."""
+
+    cross_entropy: Tensor
+    dice: Tensor
+    iou: Tensor
+
+
+def mask_losses(logits: Tensor, targets: Tensor) -> MaskLosses:
+    """Weighted cross-entropy and dice of logits (N, G, G) against soft masks (N, G, G)."""
+    logits, targets = logits.float().flatten(1), targets.flatten(1)
+    weights = 1 + FOREGROUND_WEIGHT * targets
+    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    entropy = (entropy * weights).sum(1) / weights.sum(1)
+    soft = logits.sigmoid()
+    overlap = 2 * (soft * targets).sum(1) + DICE_SMOOTHING
+    dice = 1 - overlap / (soft.square().sum(1) + targets.square().sum(1) + DICE_SMOOTHING)
+    return MaskLosses(entropy, dice, mask_iou(logits.detach(), targets))
+
+
+def mask_iou(logits: Tensor, targets: Tensor) -> Tensor:
+    """IoU of (N, P) logits above 0 with (N, P) masks above a half; 0 where both are empty."""
+    found, true = logits > 0, targets > 0.5
+    return (found & true).sum(1) / (found | true).sum(1).clamp(min=1)
+
+
+def place_loss(embeddings: Tensor, dense_positions: Tensor, targets: Tensor) -> Tensor:
+    """Make a projected [SEG] a soft click: it shall match the position codes of its mask.
+
+    SAM's decoder finds a click because the click's embedding is the position code of its place.
+    A [SEG] embedding that is close to the codes of its mask is understood at once by a decoder
+    that knows only clicks, and the language side can be trained without SAM 2.
+
+    Parameters
+    ----------
+    embeddings : (N, C) tensor
+        Projected [SEG] states.
+    dense_positions : (1, C, h, w) tensor
+        The prompt encoder's position code of every cell of the image embedding.
+    targets : (N, G, G) tensor
+        Soft masks.
+
+    Returns
+    -------
+    (N,) tensor
+        Divergence from the mask's share of each cell to the softmax of the matches.
+    """
+    codes = dense_positions[0].flatten(1)
+    side = dense_positions.shape[-1]
+    share = F.avg_pool2d(targets[:, None], targets.shape[-1] // side).flatten(1)
+    share = share / share.sum(1, keepdim=True).clamp(min=1e-4)
+    matches = F.log_softmax(embeddings.float() @ codes / 8, 1)
+    return F.kl_div(matches, share, reduction="none").sum(1)
+
+
+def next_token_loss(
+    hidden: Tensor, head: torch.nn.Module, targets: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy and accuracy where targets (B, T) are not -100; hidden (B, T, C)."""
+    answered = targets >= 0
+    logits = head(hidden[answered]).float()
+    accuracy = (logits.argmax(-1) == targets[answered]).float().mean()
+    return F.cross_entropy(logits, targets[answered]), accuracy.detach()
