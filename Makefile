@@ -7,6 +7,7 @@ HEADLESS := $(if $(filter Linux,$(shell uname)),$(if $(DISPLAY)$(WAYLAND_DISPLAY
 
 # uv where there is one: it installs in a fraction of pip's time.
 INSTALL := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install) --quiet
+BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format docs bench constraints display clean
@@ -14,8 +15,8 @@ INSTALL := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(B
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.installed-all display ## segment and track the sample stack (in napari where there is a screen)
-	$(DISPLAY_RUN) $(BIN)/napari-sa2va demo $(if $(HEADLESS),--headless --output demo-output)
+demo: $(VENV)/.installed-all ## segment and follow objects in a sample (in napari where there is a screen)
+	$(BIN)/napari-sa2va demo $(if $(HEADLESS),--headless --output demo-output)
 
 test: lint display ## all checks and the whole test suite
 	$(DISPLAY_RUN) $(BIN)/python -m pytest
@@ -34,7 +35,8 @@ docs: $(VENV)/.installed-docs ## build the documentation into build/docs
 	$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.installed-test ## measure speed and memory
-	@for benchmark in benchmarks/bench_*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+	@test -n "$(BENCHMARKS)" || { echo "There are no benchmarks yet."; exit 1; }
+	@for file in $(BENCHMARKS); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 constraints: ## resolve constraints.txt anew (needs uv)
 	scripts/resolve-constraints > constraints.txt.new
