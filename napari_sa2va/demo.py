@@ -29,8 +29,8 @@ class Demo:
 
 
 DEMOS = {
-    "dividing_cells": Demo(draw_dividing_cells, "the brightest cell", (138, 124)),
-    "moving_shapes": Demo(draw_moving_shapes, "the red circle", (212, 45)),
+    "dividing_cells": Demo(draw_dividing_cells, "the largest cell", (46, 212)),
+    "moving_shapes": Demo(draw_moving_shapes, "the red circle", (45, 215)),
 }
 
 

@@ -42,7 +42,10 @@ def _devices() -> Iterator[str]:
 def _bundled_model() -> str:
     from napari_sa2va.models.catalog import BUNDLED, find_model
 
-    weights = find_model(BUNDLED) / "model.safetensors"
+    folder = find_model(BUNDLED)
+    weights, card = folder / "model.safetensors", folder / "README.md"
     if not weights.is_file():
         return f"{BUNDLED} (missing)"
-    return f"{BUNDLED}, {weights.stat().st_size / 1e6:.1f} MB"
+    lines = card.read_text("utf-8").splitlines() if card.is_file() else []
+    figures = [line for line in lines if line.startswith("Figures:")]
+    return ". ".join([f"{BUNDLED}, {weights.stat().st_size / 1e6:.1f} MB", *figures])
