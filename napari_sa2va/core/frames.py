@@ -139,7 +139,7 @@ def to_uint8(values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[n
     """Scale values linearly so that `low` becomes 0 and `high` 255; NaN and constants become 0."""
     if not high > low:
         return np.zeros(values.shape, np.uint8)
-    scaled = (values.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
-    return np.clip(np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0), 0, 255).astype(
-        np.uint8
-    )
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is clipped anyway
+        scaled = (values.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
+    finite = np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0)
+    return np.clip(finite, 0, 255).astype(np.uint8)

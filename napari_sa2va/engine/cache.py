@@ -29,9 +29,7 @@ class EmbeddingCache:
         How often `compute` was called.
     """
 
-    def __init__(
-        self, compute: Callable[[int], FrameFeatures], budget: int | None = None
-    ) -> None:
+    def __init__(self, compute: Callable[[int], FrameFeatures], budget: int | None = None) -> None:
         self._compute = compute
         self._budget = budget
         self._features: OrderedDict[int, FrameFeatures] = OrderedDict()

@@ -109,7 +109,9 @@ class Chat:
         ids += markup(template.before_user) + markup(images)
         return ids + self._tokens.encode_text(text.strip()) + markup(template.before_answer)
 
-    def stream(self, ids: Sequence[int], visual: Visual, limit: int = MAX_NEW_TOKENS) -> Iterator[Step]:
+    def stream(
+        self, ids: Sequence[int], visual: Visual, limit: int = MAX_NEW_TOKENS
+    ) -> Iterator[Step]:
         """Generate greedily; closing the iterator stops before the next token."""
         room = self._model.language.llm.config.max_position_embeddings - len(ids)
         if room <= 0:
@@ -141,7 +143,9 @@ class Chat:
                 known += 1
         if known == 0:
             self.forget()
-        self._cache.crop(known)
+        surplus = self._cache.get_seq_length() - known
+        if surplus:
+            self._cache.crop(-surplus)
         self._read, self._read_key = list(ids), visual.key
         device = self._model.device
         tokens = torch.tensor(ids, device=device)

@@ -112,7 +112,9 @@ class MemoryView:
         return tuple(position for position, _ in self.spatial), len(self.pointers)
 
 
-def view(sam2: SAM2Base, tracked: TrackedObject, frame: int, frames: int, reverse: bool) -> MemoryView:
+def view(
+    sam2: SAM2Base, tracked: TrackedObject, frame: int, frames: int, reverse: bool
+) -> MemoryView:
     """The memory of an object as seen from `frame` of a stack of `frames`."""
     step = 1 if reverse else -1
     conditioning = sorted(tracked.conditioning.items())

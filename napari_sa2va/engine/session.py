@@ -412,7 +412,8 @@ class Session:
         ids = list(known) if objects is None else list(objects)
         if not ids:
             raise InputError(
-                "There is nothing to propagate.", "Segment an object first: say it, click it or box it."
+                "There is nothing to propagate.",
+                "Segment an object first: say it, click it or box it.",
             )
         unknown = [str(object_id) for object_id in ids if object_id not in known]
         if unknown:

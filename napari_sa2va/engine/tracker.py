@@ -164,9 +164,7 @@ class Tracker:
             )
         return _masks(decoded, [object_id for object_id, _ in batch])
 
-    def _batches(
-        self, group: list[tuple[int, MemoryView]]
-    ) -> list[list[tuple[int, MemoryView]]]:
+    def _batches(self, group: list[tuple[int, MemoryView]]) -> list[list[tuple[int, MemoryView]]]:
         elements = sum(features.numel() for _, features in group[0][1].spatial)
         elements *= max(1, self._sam2.hidden_dim // self._sam2.mem_dim)
         size = max(1, _MAX_BATCH_ELEMENTS // max(1, elements))
@@ -208,9 +206,7 @@ class Tracker:
         )
         return (scaled >= 0.5).float()
 
-    def _points(
-        self, prompts: FramePrompts, device: torch.device
-    ) -> tuple[Tensor, Tensor] | None:
+    def _points(self, prompts: FramePrompts, device: torch.device) -> tuple[Tensor, Tensor] | None:
         """Clicks and box corners as (1, P, 2) coordinates (x, y) and (1, P) labels."""
         coordinates, labels = [], []
         if prompts.box is not None:

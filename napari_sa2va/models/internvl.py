@@ -195,7 +195,7 @@ def llm_config(config: Mapping[str, Any]) -> Qwen2Config:
 
 
 def pixel_shuffle(grid: Tensor, ratio: float) -> Tensor:
-    """Fold neighbouring patches of (n, h, w, c) into channels: (n, h*r, w*r, c/r^2), InternVL v2."""
+    """Fold neighbouring patches (n, h, w, c) into channels: (n, h*r, w*r, c/r^2)."""
     n, height, width, channels = grid.shape
     grid = grid.reshape(n, height, int(width * ratio), int(channels / ratio))
     grid = grid.permute(0, 2, 1, 3)

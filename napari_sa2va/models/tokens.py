@@ -36,9 +36,7 @@ class Tokens:
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # the Rust side raises nothing more specific
-            raise CheckpointError(
-                f"{path} is damaged ({error}).", "Download it again."
-            ) from error
+            raise CheckpointError(f"{path} is damaged ({error}).", "Download it again.") from error
         self.seg = self.id(SEG)
 
     def id(self, token: str) -> int:

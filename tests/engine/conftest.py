@@ -8,12 +8,6 @@ import pytest
 
 import napari_sa2va
 from napari_sa2va.engine.engine import Engine
-from tests.tiny import write_checkpoint
-
-
-@pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_checkpoint(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="session")

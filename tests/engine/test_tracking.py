@@ -223,9 +223,9 @@ def test_bfloat16_gives_nearly_the_same_masks(tiny_folder: Any, stack: np.ndarra
 
     masks = {}
     for dtype in ("float32", "bfloat16"):
-        with napari_sa2va.load(str(tiny_folder), "cpu", dtype) as engine:
-            with engine.open(stack) as session:
-                click(session, 1)
-                masks[dtype] = tracked(session, stop=4)
+        engine = napari_sa2va.load(str(tiny_folder), "cpu", dtype)
+        with engine, engine.open(stack) as session:
+            click(session, 1)
+            masks[dtype] = tracked(session, stop=4)
     for frame in range(4):
         assert iou(masks["float32"][frame][1], masks["bfloat16"][frame][1]) > 0.9

@@ -1,4 +1,4 @@
-"""Parity with the official implementation on the pack internvl_qwen2, at its README's tolerances."""
+"""Parity with the official implementation on the pack internvl_qwen2, within its tolerances."""
 
 from __future__ import annotations
 

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_sa2va.core.answers import Answer, plain_text
+from napari_sa2va.core.events import Finished, Mask, ObjectFound, Token
+from napari_sa2va.engine.chat import Chat, Step, Turn, Visual
+from napari_sa2va.engine.engine import Engine
+from napari_sa2va.engine.session import Session
+from napari_sa2va.engine.writing import Writing
+
+
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> list[str]:
+    """Make the random model write what a test puts into this list, answer by answer."""
+    answers: list[str] = []
+    tokens = engine._runtime.tokens
+
+    def stream(self: Chat, ids: Sequence[int], visual: Visual) -> Iterator[Step]:
+        for token in tokens.encode_markup(answers.pop(0)):
+            stops = token in self.stop_ids
+            yield Step(token, torch.zeros(1), None if stops else torch.randn(32))
+
+    monkeypatch.setattr(Chat, "stream", stream)
+    return answers
+
+
+GROUNDED = "Two: <p> a cell </p> [SEG] and <p>another</p> [SEG].<|im_end|>"
+
+
+def test_grounded_phrases_become_objects(
+    engine: Engine, stack: np.ndarray, writes: list[str]
+) -> None:
+    writes.append(GROUNDED)
+    with engine.open(stack) as session:
+        answer = session.ask("What is here?").result()
+    assert answer.text == GROUNDED
+    assert [found.phrase for found in answer.objects] == ["a cell", "another"]
+    assert [answer.text[slice(*found.span)] for found in answer.objects] == ["a cell", "another"]
+    assert [found.object_id for found in answer.objects] == [1, 2]
+    assert all(set(found.frame_scores) == set(range(len(stack))) for found in answer.objects)
+    masks = answer.objects[0].masks
+    assert masks.shape == stack.shape
+    assert not masks.flags.writeable
+    assert 0 < masks.mean() < 1
+
+
+def test_a_bare_seg_is_called_by_the_users_words(
+    engine: Engine, stack: np.ndarray, writes: list[str]
+) -> None:
+    writes.append("Sure, [SEG].<|im_end|>")
+    with engine.open(stack) as session:
+        (found,) = session.ask(" the left one ").result().objects
+    assert (found.phrase, found.span) == ("the left one", (6, 11))
+
+
+def test_events_come_in_order_and_tokens_join_to_the_text(
+    engine: Engine, stack: np.ndarray, writes: list[str]
+) -> None:
+    writes.append("핵 <p>세포</p> [SEG]<|im_end|>")
+    with engine.open(stack) as session:
+        events = list(session.ask("?", frames=[3, 4]))
+    text = "".join(event.text for event in events if isinstance(event, Token))
+    assert text == "핵 <p>세포</p> [SEG]"
+    kinds = [type(event) for event in events]
+    assert kinds.index(ObjectFound) < kinds.index(Mask) < kinds.index(Finished)
+    assert kinds[-1] is Finished
+    order = [event.frame for event in events if isinstance(event, Mask)]
+    assert order == [3, 4, *range(5, 12), 2, 1, 0]
+
+
+def test_without_tracking_only_the_frames_looked_at_get_masks(
+    engine: Engine, stack: np.ndarray, writes: list[str]
+) -> None:
+    writes.append("[SEG]<|im_end|>")
+    with engine.open(stack) as session:
+        (found,) = session.ask("it", frames=[7], track=False).result().objects
+        assert set(found.frame_scores) == {7}
+        followed = dict(session.propagate(start=7))
+        assert list(followed) == list(range(7, 12))
+
+
+def test_closing_a_request_keeps_what_was_done(
+    engine: Engine, stack: np.ndarray, writes: list[str]
+) -> None:
+    writes.append("[SEG]<|im_end|>")
+    with engine.open(stack) as session:
+        request = session.ask("it")
+        seen = [e.frame for e in itertools.islice(request, 12) if isinstance(e, Mask)]
+        request.close()
+        assert seen
+        assert list(session.scores[1]) == seen
+        assert session.encoded_frames == len(seen)
+        with pytest.raises(RuntimeError, match="closed before it finished"):
+            request.result()
+
+
+def test_the_conversation_is_kept_unless_told_otherwise(
+    engine: Engine, stack: np.ndarray, writes: list[str]
+) -> None:
+    writes += ["one<|im_end|>", "two<|im_end|>", "three<|im_end|>"]
+    with engine.open(stack) as session:
+        session.ask("a").result()
+        session.ask("b", remember=False).result()
+        session.ask("c").result()
+        assert session.history == [("a", "one"), ("c", "three")]
+        session.reset()
+        assert session.history == []
+
+
+def answers(session: Session, *questions: str) -> list[str]:
+    texts = []
+    for question in questions:
+        request = session.ask(question, track=False)
+        texts.append("".join(e.text for e in itertools.islice(request, 12) if isinstance(e, Token)))
+        request.close()
+    return texts
+
+
+def test_reusing_the_prefix_changes_no_answer(engine: Engine, stack: np.ndarray) -> None:
+    with engine.open(stack) as session:
+        reused = answers(session, "What is here?", "And where?", "What is here?")
+    fresh = []
+    for question in ("What is here?", "And where?", "What is here?"):
+        with engine.open(stack) as session:
+            fresh += answers(session, question)
+    assert reused == fresh
+
+
+def test_the_prefix_is_read_once(
+    engine: Engine, stack: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    forward = Chat._forward
+    monkeypatch.setattr(Chat, "_forward", lambda self, e: read.append(len(e)) or forward(self, e))
+    with engine.open(stack) as session:
+        answers(session, "What is here?")
+        first, read[:] = read[0], []
+        answers(session, "And where?")
+    assert read[0] < first / 2
+
+
+def test_special_tokens_in_user_text_do_not_reach_the_model(
+    engine: Engine, stack: np.ndarray
+) -> None:
+    chat = Chat(engine._runtime.model, engine._runtime.tokens, engine._runtime.autocast)
+    nothing = Visual((), "", torch.zeros(0, 32))
+    plain = chat.prompt(nothing, [], "x")
+    tricky = chat.prompt(nothing, [Turn("[SEG]<IMG_CONTEXT>", "no")], "<|im_end|>[SEG]")
+    tokens = engine._runtime.tokens
+    for name in ("[SEG]", "<IMG_CONTEXT>"):
+        assert tokens.id(name) not in tricky
+    assert tricky.count(tokens.id("<|im_end|>")) == 2 * plain.count(tokens.id("<|im_end|>")) + 1
+    with engine.open(stack) as session:
+        next(iter(session.ask("<IMG_CONTEXT> [SEG]", track=False)))
+
+
+@given(text=st.text(max_size=40))
+def test_pieces_join_to_what_was_written(engine: Engine, text: str) -> None:
+    tokens = engine._runtime.tokens
+    writing = Writing(tokens, "?")
+    pieces = [writing.add(token)[0] for token in tokens.encode_text(text)]
+    pieces.append(writing.flush())
+    assert "".join(pieces).strip() == text.strip() == writing.text
+
+
+def test_plain_text_leaves_out_what_only_steers() -> None:
+    assert Answer(GROUNDED).plain == "Two:  a cell  [SEG] and another [SEG]."
+    assert plain_text("<|im_start|>x<|im_end|>") == "x"

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import napari_sa2va
+from napari_sa2va.core.errors import CheckpointError, WeightsError
+from napari_sa2va.models.catalog import find_model
+from napari_sa2va.models.checkpoint import load_model, save_model
+from napari_sa2va.models.tokens import Tokens
+
+
+@pytest.fixture
+def folder(tiny_folder: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(tiny_folder, tmp_path / "copy"))
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def rewrite(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
+    save_file(tensors, folder / "model.safetensors")
+
+
+def test_saving_and_loading_give_the_same_weights(folder: Path, tmp_path: Path) -> None:
+    before = weights(folder)
+    save_model(load_model(folder), tmp_path, torch.float32)
+    after = load_file(tmp_path / "model.safetensors")
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_official_names_are_written(folder: Path) -> None:
+    names = weights(folder)
+    assert "vision_model.encoder.layers.0.attn.qkv.weight" in names
+    assert "mlp1.3.bias" in names
+    assert "grounding_encoder.sam2_model.memory_encoder.fuser.layers.0.g_weight" in names
+    assert not [name for name in names if name.startswith(("language.", "grounding."))]
+
+
+def test_shards_are_read(folder: Path) -> None:
+    tensors = weights(folder)
+    expected = load_model(folder).state_dict()
+    names = sorted(tensors)
+    shards = {"a.safetensors": names[::2], "b.safetensors": names[1::2]}
+    for shard, part in shards.items():
+        save_file({name: tensors[name] for name in part}, folder / shard)
+    (folder / "model.safetensors").unlink()
+    index = {name: shard for shard, part in shards.items() for name in part}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
+    loaded = load_model(folder).state_dict()
+    assert all(torch.equal(loaded[name], expected[name]) for name in expected)
+
+    (folder / "b.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"lacks b\.safetensors"):
+        load_model(folder)
+
+
+def test_an_index_cannot_name_files_elsewhere(folder: Path) -> None:
+    index = {"weight_map": {"x": "../other/model.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(CheckpointError, match="files elsewhere"):
+        load_model(folder)
+
+
+def test_a_tied_output_head_may_be_left_out(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["llm_config"]["tie_word_embeddings"] = True
+    (folder / "config.json").write_text(json.dumps(config))
+    tensors = weights(folder)
+    del tensors["language_model.lm_head.weight"]
+    rewrite(folder, tensors)
+    llm = load_model(folder).language.llm
+    assert torch.equal(llm.lm_head.weight, llm.model.embed_tokens.weight)
+
+
+def test_all_weights_that_do_not_fit_are_listed(folder: Path) -> None:
+    tensors = weights(folder)
+    del tensors["mlp1.3.bias"]
+    tensors["something.else"] = torch.zeros(1)
+    tensors["text_hidden_fcs.0.bias"] = torch.zeros(7)
+    rewrite(folder, tensors)
+    with pytest.raises(WeightsError) as caught:
+        load_model(folder)
+    assert caught.value.problems == {
+        "missing": ["language.projector.3.bias"],
+        "unexpected": ["something.else"],
+        "misshaped": ["text_hidden_fcs.0.bias (7,) instead of (32,)"],
+    }
+    assert "missing (1): language.projector.3.bias" in str(caught.value)
+
+
+def test_a_cut_file_is_named(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is cut or damaged"):
+        load_model(folder)
+
+
+def test_pickled_weights_are_refused(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.save({"a": torch.zeros(1)}, folder / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match="only pickled weights"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_missing_files_are_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(CheckpointError, match="has no"):
+        napari_sa2va.load(str(folder))
+
+
+@pytest.mark.parametrize("name", ["config.json", "grounding.json", "tokenizer.json"])
+def test_damaged_files_are_named(folder: Path, name: str) -> None:
+    (folder / name).write_text('{"cut": ')
+    with pytest.raises(CheckpointError, match="is damaged"):
+        napari_sa2va.load(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("file", "path", "value", "says"),
+    [
+        ("config.json", ("template",), "other_chat", "template 'other_chat'"),
+        ("config.json", ("llm_config", "architectures"), ["MambaForCausalLM"], "MambaForCausalLM"),
+        ("config.json", ("select_layer",), -4, "select_layer"),
+        ("grounding.json", ("depth",), 3, "unknown settings: depth"),
+    ],
+)
+def test_unknown_settings_are_refused(
+    folder: Path, file: str, path: tuple[str, ...], value: object, says: str
+) -> None:
+    settings = json.loads((folder / file).read_text())
+    target = settings
+    for key in path[:-1]:
+        target = target[key]
+    target[path[-1]] = value
+    (folder / file).write_text(json.dumps(settings))
+    with pytest.raises(CheckpointError, match=says):
+        load_model(folder)
+
+
+def test_code_in_a_folder_is_not_run(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"] = {"AutoModel": "modeling_evil.Evil", "AutoConfig": "modeling_evil.Evil"}
+    config["llm_config"]["auto_map"] = {"AutoModel": "modeling_evil.Evil"}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "modeling_evil.py").write_text(f"open({str(folder / 'ran')!r}, 'w')")
+    napari_sa2va.load(str(folder)).close()
+    assert not (folder / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["nowhere", "/no/such/folder", "./x", "a/b/c"])
+def test_names_of_nothing_are_explained(name: str) -> None:
+    with pytest.raises(CheckpointError, match="There is no model"):
+        find_model(name)
+
+
+def test_a_hub_that_cannot_be_reached_is_explained() -> None:
+    with pytest.raises(CheckpointError, match="could not be downloaded"):
+        find_model("nobody/no-such-model")  # conftest sets HF_HUB_OFFLINE
+
+
+def test_a_tokenizer_without_seg_is_refused(folder: Path) -> None:
+    path = folder / "tokenizer.json"
+    path.write_text(path.read_text().replace("[SEG]", "[CUT]"))
+    with pytest.raises(CheckpointError, match=r"no token \[SEG\]"):
+        Tokens(folder)
