@@ -5,6 +5,7 @@ Importing this package imports neither torch nor Qt; `load` does.
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,9 @@ def load(model: str = "nano", device: str = "auto", dtype: str = "auto") -> Engi
     napari_sa2va.core.errors.InputError
         The device or the dtype is not available.
     """
+    # Read when torch is first imported. Threads that spin while they wait for each other make
+    # everything some 20 times slower as soon as another program keeps the cores busy.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from napari_sa2va.engine.engine import Engine
 
     return Engine.load(model, device=device, dtype=dtype)
