@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from napari_sa2va.models.grounding import IMAGE_MEAN, IMAGE_STD, normalise
-from napari_sa2va.training.language import Turn
+from napari_sa2va.training.questions import Turn
 from napari_sa2va.training.scene import Scene
 from napari_sa2va.training.tokenizer import (
     END_OF_TEXT,
@@ -46,13 +46,19 @@ class Talk:
 class LanguageBatch:
     """Packed sequences; `seg_*` number the [SEG] tokens of all rows."""
 
-    pixels: Tensor  # (B * F, 3, H, W), normalised
+    pixels: Tensor  # (B * F or more, 3, H, W), normalised; row by row
     ids: Tensor  # (B, T)
     targets: Tensor  # (B, T), the next token where the model answers
     visible: Tensor  # (B, 1, T, T) bool
     positions: Tensor  # (B, T)
     seg_rows: Tensor  # (S,)
     seg_columns: Tensor  # (S,)
+
+    def with_images(self, images: Sequence[NDArray[np.uint8]]) -> LanguageBatch:
+        """Append images that no text speaks of."""
+        if not images:
+            return self
+        return replace(self, pixels=torch.cat([self.pixels, to_pixels(np.stack(images))]))
 
 
 def to_pixels(images: NDArray[np.uint8]) -> Tensor:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sa2va.training.drawing import Body, Style, render
+from napari_sa2va.training.bodies import Body
+from napari_sa2va.training.drawing import Style, render
 from napari_sa2va.training.scene import GRID, Scene, SceneObject, describe, label_coverage
 from napari_sa2va.training.scenes import draw_body, draw_style, place_bodies, said_of
 

@@ -64,7 +64,8 @@ class JointStage(Stage):
         frame = torch.from_numpy(self.rng.integers(frames, size=len(chosen)))
         rows = batch.packed.seg_rows[chosen] * frames + frame
         with torch.no_grad():
-            features = encode(self.model.grounding, batch.packed.pixels)
+            spoken_of = batch.packed.pixels[: len(batch.packed.ids) * frames]
+            features = encode(self.model.grounding, spoken_of)
         decoded = decode_prompts(self.model.grounding, features, rows, language=seg[chosen])
         masks = mask_losses(decoded.logits, batch.frame_targets[chosen, frame])
         losses["loss"] = losses["loss"] + decoding_loss(decoded, masks)

@@ -31,6 +31,7 @@ def build_stage(
     """A stage of `STAGES` on the data that suits it."""
     # To point at one of several teaches more than to point at the only one.
     talked = SceneSource(rng, nuclei, real=0.06, crowded=0.06, fewest=2)
+    looked_at = SceneSource(rng, kind="shapes", crowded=0.0, most=6)
     clicked = SceneSource(rng, nuclei, real=0.3, crowded=0.25)
     match name:
         case "vision":
@@ -38,9 +39,10 @@ def build_stage(
         case "clicks":
             return ClicksStage(model, Clicker(rng, clicked))
         case "language":
-            return LanguageStage(model, Speaker(rng, tokenizer, talked))
+            return LanguageStage(model, Speaker(rng, tokenizer, talked, looked_at))
         case "joint":
-            return JointStage(model, Speaker(rng, tokenizer, talked), Clicker(rng, clicked))
+            speaker = Speaker(rng, tokenizer, talked, looked_at)
+            return JointStage(model, speaker, Clicker(rng, clicked))
         case "memory":
             return MemoryStage(model, rng)
     raise ValueError(f"no stage {name!r}; there are {', '.join(STAGES)}")

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from napari_sa2va.training.drawing import COLORS, SHAPES
+from napari_sa2va.training.bodies import COLORS, SHAPES
 from napari_sa2va.training.scene import Scene, SceneObject
 
 Generator = np.random.Generator

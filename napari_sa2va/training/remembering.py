@@ -67,7 +67,7 @@ class MemoryStage(Stage):
 
     def draw(self) -> ClipBatch:
         length = int(self.rng.choice(self.lengths))
-        prompted = min(length, int(self.rng.choice(PROMPTED_FRAMES)))
+        prompted = min(length - 1, int(self.rng.choice(PROMPTED_FRAMES)))
         drawn = [draw_clip(self.rng, length, steady=prompted > 1) for _ in range(self.clips)]
         point_count = int(self.rng.choice((1, 2)))
         rows, prompts, targets = [], [], []

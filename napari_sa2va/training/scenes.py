@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_sa2va.training.drawing import (
-    COLORS,
-    SHAPES,
-    SIZE,
-    Array,
-    Body,
-    Style,
-    render,
-    smooth_field,
-)
+from napari_sa2va.training.bodies import COLORS, SHAPES, Array, Body
+from napari_sa2va.training.drawing import SIZE, Style, render, smooth_field
 from napari_sa2va.training.scene import Scene, describe
 
 Generator = np.random.Generator

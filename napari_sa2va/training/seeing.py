@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training.batches import to_pixels
-from napari_sa2va.training.drawing import COLORS, SHAPES
+from napari_sa2va.training.bodies import COLORS, SHAPES
 from napari_sa2va.training.scene import Scene, label_coverage
 from napari_sa2va.training.stage import SceneSource, Stage
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,13 +10,15 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from napari_sa2va.models.internvl import pixel_shuffle
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training import language
 from napari_sa2va.training.batches import LanguageBatch, Packer, Talk, seg_targets
 from napari_sa2va.training.clips import Clip, draw_clip
+from napari_sa2va.training.hearing import hear
 from napari_sa2va.training.losses import next_token_loss, place_loss
-from napari_sa2va.training.seeing import DenseHead, patch_labels, see
+from napari_sa2va.training.questions import Turn
+from napari_sa2va.training.scene import Scene
+from napari_sa2va.training.seeing import DenseHead, patch_labels
 from napari_sa2va.training.spelling import Speller
 from napari_sa2va.training.stage import SceneSource, Stage
 from napari_sa2va.training.tokenizer import IMAGE_CONTEXT
@@ -46,8 +47,11 @@ class Speaker:
 
     Parameters
     ----------
-    images, clips : int
-        Rows of a batch of each kind.
+    source, unspoken : SceneSource
+        Scenes to talk about, and scenes only to be looked at: dense labels teach shapes, which
+        take the most images to learn, and an image costs less than the talk about it.
+    images, clips, extra : int
+        Rows of a batch about images, of one about clips; how many unspoken images a batch brings.
     turns : int
         Dialogues about each.
     """
@@ -57,11 +61,13 @@ class Speaker:
         rng: np.random.Generator,
         tokenizer: Tokenizer,
         source: SceneSource,
-        images: int = 12,
+        unspoken: SceneSource,
+        images: int = 10,
         clips: int = 5,
-        turns: int = 7,
+        extra: int = 14,
+        turns: int = 6,
     ) -> None:
-        self.rng, self.source = rng, source
+        self.rng, self.source, self.unspoken, self.extra = rng, source, unspoken, extra
         self.packer = Packer(tokenizer)
         self.images, self.clips, self.turns = images, clips, turns
 
@@ -76,8 +82,14 @@ class Speaker:
             for talk, scene in zip(talks, scenes, strict=True)
             for mask in seg_targets(talk, scene)
         ]
-        labels = torch.from_numpy(np.stack([patch_labels(scene) for scene in scenes]))
-        return replace(self._batch(talks, [mask[None] for mask in masks]), patches=labels)
+        batch = self._batch(talks, [mask[None] for mask in masks])
+        unspoken = [self.unspoken.draw() for _ in range(self.extra)]
+        labels = [patch_labels(scene) for scene in (*scenes, *unspoken)]
+        return replace(
+            batch,
+            packed=batch.packed.with_images([scene.image for scene in unspoken]),
+            patches=torch.from_numpy(np.stack(labels)),
+        )
 
     def about_clips(self) -> SpokenBatch:
         length = int(self.rng.integers(2, MAX_FRAMES + 1))
@@ -103,46 +115,17 @@ class Speaker:
         )
         return SpokenBatch(self.packer.pack(talks), frames.mean(1), frames, means)
 
-    def _dialogue(self, scene: language.Scene) -> tuple[language.Turn, ...]:
+    def _dialogue(self, scene: Scene) -> tuple[Turn, ...]:
         first = language.say(self.rng, scene)
         if self.rng.random() < 0.1:
             return first, language.say(self.rng, scene)
         return (first,)
 
-    def _clip_dialogues(self, clip: Clip) -> tuple[tuple[language.Turn, ...], ...]:
+    def _clip_dialogues(self, clip: Clip) -> tuple[tuple[Turn, ...], ...]:
         scene = clip.scene()
         moving = language.ask_motion(self.rng, scene)
         told = [self._dialogue(scene) for _ in range(self.turns - 2)]
         return (*told, *([(moving,)] * 2 if moving else ()))
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What the language side makes of a batch."""
-
-    hidden: Tensor  # (B, T, C), after the last norm
-    visual: Tensor  # (B * F, V, C), as they enter the LLM
-    patches: Tensor  # (B * F, P, C), as they leave the vision tower
-
-
-def hear(model: Sa2VA, batch: LanguageBatch, context: int) -> Heard:
-    """Run the language side; `context` is the id of <IMG_CONTEXT>, where visual tokens go."""
-    llm = model.language.llm.model
-    with torch.autocast("cpu", torch.bfloat16):
-        patches = see(model, batch.pixels)
-        side = math.isqrt(patches.shape[1])
-        grid = pixel_shuffle(patches.unflatten(1, (side, side)), model.language.downsample)
-        visual = model.language.projector(grid.flatten(1, 2))
-        embedded = llm.embed_tokens(batch.ids)
-        place = (batch.ids == context)[..., None].expand_as(embedded)
-        embedded = embedded.masked_scatter(place, visual.to(embedded.dtype))
-        hidden = llm(
-            inputs_embeds=embedded,
-            attention_mask=batch.visible,
-            position_ids=batch.positions,
-            use_cache=False,
-        ).last_hidden_state
-    return Heard(hidden.float(), visual.float(), patches.float())
 
 
 class LanguageStage(Stage):

@@ -18,7 +18,7 @@ from napari_sa2va.training.nuclei import NucleiImage, crop_nuclei
 from napari_sa2va.training.scene import Scene
 from napari_sa2va.training.scenes import draw_scene
 
-SLOW = 0.4
+SLOW = 0.8
 CROWD = 30  # shapes of a crowded scene, at most
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 from tokenizers.trainers import BpeTrainer
 
-from napari_sa2va.training import language
+from napari_sa2va.training import language, questions
+from napari_sa2va.training.bodies import COLORS, SHAPES
 from napari_sa2va.training.clips import draw_clip
-from napari_sa2va.training.drawing import COLORS, SHAPES
 from napari_sa2va.training.references import PLURALS
 from napari_sa2va.training.scenes import draw_scene
 
@@ -72,11 +72,11 @@ def build_tokenizer(corpus: Iterable[str], vocabulary: int = VOCABULARY) -> Toke
 def template_corpus(seed: int = 0, scenes: int = 1500) -> Iterator[str]:
     """Dialogue about drawn scenes, and every word alone, with and without a space before it."""
     rng = np.random.default_rng(seed)
-    words = {*PLAIN.split(), *COLORS, *SHAPES, *PLURALS, *PLURALS.values(), *language.NUMBERS}
+    words = {*PLAIN.split(), *COLORS, *SHAPES, *PLURALS, *PLURALS.values(), *questions.NUMBERS}
     for word in sorted(words):
         # Often enough to become one token in each form in which it may stand.
         yield from (f" {word}", f" {word}", word, word.capitalize())
-    for template in (*language.REQUESTS, *language.OVERVIEWS, *language.GROUNDED_OVERVIEWS):
+    for template in (*language.REQUESTS, *questions.OVERVIEWS, *questions.GROUNDED_OVERVIEWS):
         yield from [template.replace("{}", "the cells")] * 20
     for _ in range(scenes):
         scene = draw_scene(rng)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from napari_sa2va.training import language
+from napari_sa2va.training import language, questions
 from napari_sa2va.training import references as refer
+from napari_sa2va.training.bodies import COLORS, SHAPES
 from napari_sa2va.training.clips import draw_clip
-from napari_sa2va.training.drawing import COLORS, SHAPES
 from napari_sa2va.training.scene import Scene, SceneObject
 from napari_sa2va.training.scenes import KINDS, draw_scene
 
@@ -77,9 +77,9 @@ def test_every_seg_has_its_mask_and_counts_are_true():
             assert turn.answer.count("[SEG]") == len(turn.targets)
             assert all(_things(scene, labels) for labels in turn.targets)
             assert "{" not in turn.question + turn.answer
-        total = language.counted(len(scene.objects), "object")
+        total = questions.counted(len(scene.objects), "object")
         if scene.kind == "coins":
-            assert language.count(rng, scene).answer.split()[2] == total.split()[0]
+            assert questions.count(rng, scene).answer.split()[2] == total.split()[0]
 
 
 def test_motion_names_the_only_one_that_moves():

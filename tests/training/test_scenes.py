@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_sa2va.training.bodies import COLORS
 from napari_sa2va.training.clips import draw_clip
-from napari_sa2va.training.drawing import COLORS, SIZE
+from napari_sa2va.training.drawing import SIZE
 from napari_sa2va.training.nuclei import crop_nuclei, is_held_out, read_nuclei
 from napari_sa2va.training.scene import GRID, MIN_AREA
 from napari_sa2va.training.scenes import KINDS, draw_scene

@@ -13,13 +13,13 @@ from napari_sa2va.training.attention import use_float_attention
 from napari_sa2va.training.batches import ASSISTANT, USER, Packer, Talk
 from napari_sa2va.training.clicking import Clicker, ClicksStage, correct
 from napari_sa2va.training.joining import JointStage
-from napari_sa2va.training.language import Turn
 from napari_sa2va.training.losses import mask_losses, place_loss
+from napari_sa2va.training.optimisation import run_stage
+from napari_sa2va.training.questions import Turn
 from napari_sa2va.training.remembering import MemoryStage
 from napari_sa2va.training.seeing import VisionStage
 from napari_sa2va.training.speaking import LanguageStage, Speaker
 from napari_sa2va.training.stage import SceneSource, Stage
-from napari_sa2va.training.train import run_stage
 
 NANO = Path(napari_sa2va.__file__).parent / "models" / "nano"
 
@@ -30,7 +30,7 @@ def _stage(name: str) -> Stage:
     rng = np.random.default_rng(0)
     source = SceneSource(rng, fewest=2)
     tokenizer = Tokenizer.from_file(str(NANO / "tokenizer.json"))
-    speaker = Speaker(rng, tokenizer, source, images=2, clips=1, turns=3)
+    speaker = Speaker(rng, tokenizer, source, source, images=2, clips=1, extra=2, turns=3)
     clicker = Clicker(rng, source, images=2, prompts=2)
     return {
         "vision": lambda: VisionStage(model, source, images=2),
