@@ -44,7 +44,7 @@ def test_a_room_without_networks_needs_no_torch(room: str) -> None:
 def test_what_the_manifest_names_is_there_and_needs_no_torch() -> None:
     names = [command.python_name for command in _manifest().contributions.commands or ()]
     assert names
-    lines = ["from npe2._command_registry import import_python_name"]
+    lines = ["from npe2.manifest.utils import import_python_name"]
     lines += [f"assert callable(import_python_name({name!r})), {name!r}" for name in names]
     assert not _loaded_by("\n".join(lines)) & HEAVY
 
