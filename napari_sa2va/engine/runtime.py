@@ -25,9 +25,12 @@ class Runtime:
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which the network computes."""
-        if self.dtype == torch.float32:
-            return nullcontext()
-        return torch.autocast(self.device.type, self.dtype)
+        return autocast(self.device, self.dtype)
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
+    """The context in which float32 weights compute in `dtype`."""
+    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
 def choose_device(device: str) -> torch.device:

@@ -6,13 +6,12 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
-import torch
 import zarr
-from sam2.sam2_video_predictor import SAM2VideoPredictor
 
+import napari_sa2va
+from benchmarks.sam2_predictor import frame_pixels, predictor_masks
 from napari_sa2va.engine.engine import Engine
 from napari_sa2va.engine.session import Session
-from napari_sa2va.models.grounding import grounding_pixels
 from tests.engine.conftest import CountingStack
 
 CLICKS = {1: (32, 40), 2: (60, 60), 3: (10, 90)}
@@ -65,52 +64,15 @@ def test_clicks_track_as_in_the_predictor_of_sam2(
     with engine.open(stack) as session:
         click(session, 1, 2, frame=frame)
         ours = tracked(session, reverse=reverse)
-        expected = predictor_masks(session, frame, reverse)
+        sam2 = session._runtime.model.grounding
+        images = frame_pixels(session._frames, sam2.image_size)
+        clicks = {object_id: CLICKS[object_id] for object_id in (1, 2)}
+        expected = dict(predictor_masks(sam2, images, stack.shape[1:], clicks, frame, reverse))
     assert list(ours) == list(expected)
     for t, masks in expected.items():
         for object_id, mask in masks.items():
             # The predictor stores its memories in bfloat16, ours stay in float32.
             assert iou(ours[t][object_id], mask) > 0.98
-
-
-def predictor_masks(session: Session, frame: int, reverse: bool) -> dict[int, dict[int, Any]]:
-    """The same clicks in SAM2VideoPredictor, with the same weights."""
-    sam2 = session._runtime.model.grounding
-    predictor = object.__new__(SAM2VideoPredictor)
-    predictor.__dict__ |= sam2.__dict__ | {
-        "fill_hole_area": 0,
-        "non_overlap_masks": False,
-        "clear_non_cond_mem_around_input": False,
-        "add_all_frames_to_correct_as_cond": False,
-    }
-    frames, height, width = session.shape
-    size = sam2.image_size
-    images = torch.cat([grounding_pixels(session._frames.frame(t), size) for t in range(frames)])
-    keys = ("point_inputs_per_obj", "mask_inputs_per_obj", "cached_features", "constants")
-    keys += ("obj_id_to_idx", "obj_idx_to_id", "output_dict_per_obj")
-    keys += ("temp_output_dict_per_obj", "frames_tracked_per_obj")
-    state: dict[str, Any] = {key: {} for key in keys} | {
-        "images": images,
-        "num_frames": frames,
-        "offload_video_to_cpu": False,
-        "offload_state_to_cpu": False,
-        "video_height": height,
-        "video_width": width,
-        "device": torch.device("cpu"),
-        "storage_device": torch.device("cpu"),
-        "obj_ids": [],
-    }
-    for object_id in (1, 2):
-        y, x = CLICKS[object_id]
-        # sam2 scales (x, y) / (W, H); ours scales pixel centres.
-        point = [[(x + 0.5) - 0.5 * width / size, (y + 0.5) - 0.5 * height / size]]
-        predictor.add_new_points_or_box(state, frame, object_id, points=point, labels=[1])
-    return {
-        t: {object_id: (logits[n, 0] > 0).numpy() for n, object_id in enumerate(ids)}
-        for t, ids, logits in predictor.propagate_in_video(
-            state, start_frame_idx=frame, reverse=reverse
-        )
-    }
 
 
 @pytest.mark.parametrize("kind", ["numpy", "dask", "zarr"])
@@ -219,9 +181,7 @@ def test_reverse_goes_from_the_end_of_the_range(engine: Engine, stack: np.ndarra
 
 
 def test_bfloat16_gives_nearly_the_same_masks(tiny_folder: Any, stack: np.ndarray) -> None:
-    import napari_sa2va
-
-    masks = {}
+        masks = {}
     for dtype in ("float32", "bfloat16"):
         engine = napari_sa2va.load(str(tiny_folder), "cpu", dtype)
         with engine, engine.open(stack) as session:
