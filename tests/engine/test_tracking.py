@@ -181,7 +181,7 @@ def test_reverse_goes_from_the_end_of_the_range(engine: Engine, stack: np.ndarra
 
 
 def test_bfloat16_gives_nearly_the_same_masks(tiny_folder: Any, stack: np.ndarray) -> None:
-        masks = {}
+    masks = {}
     for dtype in ("float32", "bfloat16"):
         engine = napari_sa2va.load(str(tiny_folder), "cpu", dtype)
         with engine, engine.open(stack) as session:
