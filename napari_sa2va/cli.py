@@ -49,7 +49,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="napari-sa2va",
         description="Say it, click it or box it, and get the object's mask in every time frame.",
-        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=napari_sa2va.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -70,26 +69,41 @@ def _add_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("stack", metavar="STACK", help=_STACK_HELP)
     parser.add_argument(
-        "--text", action="append", default=[],
+        "--text",
+        action="append",
+        default=[],
         help="what to segment, in words; may be repeated; objects get the ids after the last "
         "clicked one",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--points", nargs="+", action="extend", type=parse_point, default=[],
-        metavar="Y,X[,+|-][@OBJECT]", help="clicks in data pixels; '-' lies beside the object; "
-        "object 1 where none is said; --points=-0.4,3 where a number is negative",
-    )  # fmt: skip
+        "--points",
+        nargs="+",
+        action="extend",
+        type=parse_point,
+        default=[],
+        metavar="POINT",
+        help="clicks Y,X in data pixels, on object 1; Y,X,- lies beside the object; Y,X@2 is on "
+        "object 2; --points=-0.4,3 where the first number is negative",
+    )
     parser.add_argument(
-        "--box", nargs="+", action="extend", type=parse_box, default=[],
-        metavar="Y0,X0,Y1,X1[@OBJECT]", help="half-open boxes, one an object",
-    )  # fmt: skip
+        "--box",
+        nargs="+",
+        action="extend",
+        type=parse_box,
+        default=[],
+        metavar="BOX",
+        help="half-open boxes Y0,X0,Y1,X1 in data pixels, one an object; @2 for object 2",
+    )
     parser.add_argument(
         "--frame", type=int, metavar="N", help="where the prompts are (default: first of --frames)"
     )
     parser.add_argument(
-        "--frames", type=parse_frames, default=slice(None), metavar="A:B",
+        "--frames",
+        type=parse_frames,
+        default=slice(None),
+        metavar="A:B",
         help="follow the objects from frame A to before B (default: all)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="LABELS.tif", help="where to write"
     )
@@ -102,9 +116,11 @@ def _add_ask(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("stack", metavar="STACK", help=_STACK_HELP)
     parser.add_argument("question", metavar="QUESTION")
     parser.add_argument(
-        "--frames", type=parse_frames, metavar="A:B",
+        "--frames",
+        type=parse_frames,
+        metavar="A:B",
         help="which frames the model looks at (default: the first five)",
-    )  # fmt: skip
+    )
     _add_model(parser)
 
 
@@ -117,9 +133,12 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--sample", choices=("dividing_cells", "moving_shapes"), default="moving_shapes"
     )
     parser.add_argument(
-        "--output", type=Path, default=Path("demo-output"), metavar="DIR",
+        "--output",
+        type=Path,
+        default=Path("demo-output"),
+        metavar="DIR",
         help="where --headless writes (default: %(default)s)",
-    )  # fmt: skip
+    )
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

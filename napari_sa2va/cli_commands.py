@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import napari_sa2va
 from napari_sa2va.cli_arguments import Box, ObjectBox, ObjectPoint, Point, frames_of
 from napari_sa2va.core.answers import plain_text
-from napari_sa2va.core.errors import InputError
+from napari_sa2va.core.errors import InputError, Sa2VAError
 from napari_sa2va.core.events import Token
 from napari_sa2va.headless import Tracking
 from napari_sa2va.io import labels_dtype, open_stack, write_labels
@@ -23,7 +23,7 @@ from napari_sa2va.io.labels import check_output
 if TYPE_CHECKING:
     from napari_sa2va.engine.engine import Engine
 
-OK, NOTHING_FOUND, INTERRUPTED = 0, 1, 130
+OK, NOTHING_FOUND = 0, 1
 
 Clicks = dict[int, tuple[list[Point], Box | None]]
 
@@ -44,7 +44,7 @@ def segment(arguments: Namespace) -> int:
         )
     with _load(arguments) as engine, engine.open(stack) as session:
         tracking = Tracking(session, frame)
-        finished = _track(tracking, clicks, arguments.text, frames)
+        stopped = _track(tracking, clicks, arguments.text, frames)
         if tracking.objects:
             dtype = labels_dtype(max(tracking.objects))
             labels = tracking.labels()
@@ -52,10 +52,14 @@ def segment(arguments: Namespace) -> int:
                 arguments.output, labels, stack.shape, dtype, overwrite=arguments.overwrite
             )
     _report(tracking)
-    if not finished:
-        written = arguments.output if tracking.objects else "nothing"
-        _complain(f"Interrupted: {written} is written.")
-        return INTERRUPTED
+    if stopped is not None:
+        done = (
+            f"{arguments.output} holds what was finished"
+            if tracking.objects
+            else "nothing is written"
+        )
+        _complain(f"Stopped early: {done}.")
+        raise stopped
     return OK if tracking.objects else NOTHING_FOUND
 
 
@@ -137,8 +141,10 @@ def frame_ranges(frames: Sequence[int]) -> str:
     return ", ".join("-".join(map(str, ends)) for ends in ranges)
 
 
-def _track(tracking: Tracking, clicks: Clicks, texts: Sequence[str], frames: range) -> bool:
-    """Run all prompts and follow the objects; False where Ctrl-C ended it early."""
+def _track(
+    tracking: Tracking, clicks: Clicks, texts: Sequence[str], frames: range
+) -> KeyboardInterrupt | Sa2VAError | None:
+    """Run all prompts and follow the objects; gives what ended it early, if anything did."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
         prompting = progress.add_task("prompts", total=len(clicks) + len(texts))
@@ -150,11 +156,14 @@ def _track(tracking: Tracking, clicks: Clicks, texts: Sequence[str], frames: ran
             for text in texts:
                 tracking.say(text)
                 progress.advance(prompting)
+        except KeyboardInterrupt as stop:
+            return stop
+        try:
             for _ in tracking.follow(frames):
                 progress.advance(following)
-        except KeyboardInterrupt:
-            return False
-    return True
+        except (KeyboardInterrupt, Sa2VAError) as stop:  # the frames before are worth keeping
+            return stop
+    return None
 
 
 def _report(tracking: Tracking) -> None:
@@ -162,7 +171,8 @@ def _report(tracking: Tracking) -> None:
         _complain(f'No object was found for "{text}". The model answered: {said}')
     for object_id, found in sorted(tracking.objects.items()):
         frames = found.frames
-        where = f"{len(frames)} frames: {frame_ranges(frames)}" if frames else "no frames"
+        number = f"{len(frames)} {'frame' if len(frames) == 1 else 'frames'}"
+        where = f"{number}: {frame_ranges(frames)}" if frames else number
         _say(f"{object_id}  {found.phrase}  score {found.score:.2f}  {where}")
 
 

@@ -29,12 +29,12 @@ COORDINATES = st.floats(-1e6, 1e6).map(lambda value: round(value, 4))
 class FakeSession:
     """Finds squares of 9 pixels: where it is clicked, and at the centre for any text but one."""
 
-    def __init__(self, stack, interrupt_at):
+    def __init__(self, stack, interrupt_at, interruption):
         self.shape = stack.shape
         self.scores = {}
         self.places = {}
         self.looked_at = None
-        self.interrupt_at = interrupt_at
+        self.interrupt_at, self.interruption = interrupt_at, interruption
 
     def __enter__(self):
         return self
@@ -74,7 +74,7 @@ class FakeSession:
         frames = range(start, stop)
         for frame in reversed(frames) if reverse else frames:
             if frame == self.interrupt_at:
-                raise KeyboardInterrupt
+                raise self.interruption
             yield frame, {i: self._mask(i, frame, place) for i, place in self.places.items()}
 
     def _mask(self, object_id, frame, place):
@@ -87,10 +87,10 @@ class FakeSession:
 
 
 class FakeEngine:
-    interrupt_at = None
+    interrupt_at, interruption = None, KeyboardInterrupt
 
     def open(self, stack):
-        self.session = FakeSession(stack, self.interrupt_at)
+        self.session = FakeSession(stack, self.interrupt_at, self.interruption)
         return self.session
 
     def __enter__(self):
@@ -195,7 +195,17 @@ def test_ctrl_c_keeps_what_was_finished(engine, stack, labels, capsys):
     assert run("segment", stack, "--points", "10,12", "-o", labels) == 130
     present = tifffile.imread(labels).any((1, 2))
     assert np.flatnonzero(present).tolist() == [0, 1, 2, 3, 4]
-    assert f"Interrupted: {labels} is written." in capsys.readouterr().err
+    assert f"{labels} holds what was finished" in capsys.readouterr().err
+
+
+def test_a_damaged_frame_keeps_those_before(engine, stack, labels, capsys):
+    engine.interrupt_at, engine.interruption = (
+        5,
+        InputError("Frame 5 is damaged.", "Copy it again."),
+    )
+    assert run("segment", stack, "--points", "10,12", "-o", labels) == 2
+    assert np.flatnonzero(tifffile.imread(labels).any((1, 2))).tolist() == [0, 1, 2, 3, 4]
+    assert "Frame 5 is damaged." in capsys.readouterr().err
 
 
 def test_ctrl_c_before_anything_is_found_writes_nothing(engine, stack, labels, monkeypatch, capsys):

@@ -21,6 +21,7 @@ READ_ERRORS = (
     EOFError,
     LookupError,
     SyntaxError,  # Pillow on a broken PNG
+    ImportError,  # tifffile on a codec that is not installed
     struct.error,
     zlib.error,
 )
@@ -118,7 +119,7 @@ def unreadable_frame(path: Path, index: int, error: Exception) -> InputError:
     """The error for a frame whose data are damaged or cut off."""
     return InputError(
         f"Frame {index} of {path} cannot be read ({_said(error)}).",
-        "Is the file complete? Copy or export it again.",
+        _way_out(error, "Is the file complete? Copy or export it again."),
     )
 
 
@@ -126,8 +127,14 @@ def unreadable_file(path: Path, error: Exception) -> InputError:
     """The error for a file that is not what its name says, or is damaged from its start."""
     return InputError(
         f"{path} cannot be read ({_said(error)}).",
-        "Is it complete, and of the kind that its name says? Copy or export it again.",
+        _way_out(error, "Is it complete, and of its name's kind? Copy or export it again."),
     )
+
+
+def _way_out(error: Exception, otherwise: str) -> str:
+    if isinstance(error, ImportError) or "imagecodecs" in str(error):
+        return "Its compression needs a package: pip install imagecodecs"
+    return otherwise
 
 
 def _said(error: Exception) -> str:

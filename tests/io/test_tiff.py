@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tifffile
@@ -155,3 +158,18 @@ def test_a_text_file_named_tif_is_refused(tmp_path, content):
     (tmp_path / "note.tif").write_bytes(content)
     with pytest.raises(InputError, match=r"note\.tif cannot be read"):
         open_stack(tmp_path / "note.tif")
+
+
+@pytest.mark.parametrize("compression", ["lzw", "zstd"])
+def test_a_codec_that_is_not_installed_is_named(tmp_path, compression):
+    pytest.importorskip("imagecodecs", reason="writing the file needs imagecodecs")
+    tifffile.imwrite(tmp_path / "a.tif", STACK, compression=compression)
+    code = (
+        "import sys; sys.modules['imagecodecs'] = None\n"
+        "from napari_sa2va.core.errors import InputError; from napari_sa2va.io import open_stack\n"
+        "try: open_stack(sys.argv[1]).frame(0)\n"
+        "except InputError as error: print(error.hint)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "a.tif")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "pip install imagecodecs" in run.stdout
