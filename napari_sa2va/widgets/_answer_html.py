@@ -95,10 +95,7 @@ def _between(raw: str, keep_seg: bool) -> str:
 
 def _shown(raw: str) -> str:
     """Plain text that keeps the space around it: it stands between other pieces."""
-    inner = plain_text(raw)
-    if not inner:
-        return " " if raw[:1].isspace() or raw[-1:].isspace() else ""
-    return (" " if raw[:1].isspace() else "") + inner + (" " if raw[-1:].isspace() else "")
+    return plain_text(f"|{raw}|")[1:-1]
 
 
 def _lines(html: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from qtpy.QtCore import QUrl, Signal
 from qtpy.QtGui import QTextCursor
@@ -88,10 +89,20 @@ class ChatPanel(QWidget):
         """The conversation so far."""
         return tuple(self._messages)
 
+    @property
+    def only_this_frame(self) -> bool:
+        """Whether the model is to look at nothing but the frame shown."""
+        return self.look_at.currentIndex() == 1
+
+    def begin_answer(self, question: str) -> None:
+        """The question is sent; what the model writes follows."""
+        self.input.clear()
+        self.add_message("user", question)
+        self.add_message("model")
+
     def set_color(self, color: Callable[[int], tuple[float, float, float]]) -> None:
         """Draw objects in these colours from now on."""
         self._color = color
-        self.redraw()
 
     def set_running(self, running: bool, answering: bool) -> None:
         """While a run is on its way nothing can be sent; an answer can be stopped."""
@@ -112,6 +123,15 @@ class ChatPanel(QWidget):
     def ground_answer(self, found: ObjectFound) -> None:
         """Part of the last answer points at an object."""
         self._messages[-1].found.append(found)
+        self._draw_last()
+
+    def rename_object(self, object_id: int, known_as: int) -> None:
+        """What the last answer points at is an object that was there before."""
+        message = self._messages[-1]
+        message.found = [
+            replace(found, object_id=known_as) if found.object_id == object_id else found
+            for found in message.found
+        ]
         self._draw_last()
 
     def clear(self) -> None:

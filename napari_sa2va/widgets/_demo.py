@@ -67,7 +67,7 @@ def build_demo(
     def click() -> None:
         widget.new_object()
         widget.add_points()
-        points = widget.prompt_layers.points(image)
+        points = widget.prompting.layers.points(image)
         if points is not None:
             points.add((0, rows.mean(), columns.mean()))
             points.mode = "pan_zoom"

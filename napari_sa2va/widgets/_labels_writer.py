@@ -13,6 +13,9 @@ from napari_sa2va.core.masks import BoolMask
 from napari_sa2va.widgets._geometry import StackGeometry
 from napari_sa2va.widgets._undo import PlaneChange, UndoStep
 
+# Intersection over union of two masks of one object; two prompts for it seldom differ more.
+_SAME_OBJECT = 0.7
+
 
 class LabelsWriter:
     """Writes the masks of one run.
@@ -54,6 +57,17 @@ class LabelsWriter:
         self.written[mask.object_id] = self.written.get(mask.object_id, 0) + int(wanted.sum())
         self._set(mask.frame, np.flatnonzero(wanted & ~own), 0, mask.object_id)
         self._set(mask.frame, np.flatnonzero(own & ~wanted), mask.object_id, 0)
+
+    def twin(self, mask: Mask) -> int | None:
+        """The object whose mask in the frame is nearly the same."""
+        owners = self.plane(mask.frame)[mask.mask]
+        owners = owners[owners > 0]
+        if len(owners) == 0:
+            return None
+        most = int(np.bincount(owners).argmax())
+        own = self.mask_of(most, mask.frame)
+        overlap = (own & mask.mask).sum() / (own | mask.mask).sum()
+        return most if overlap >= _SAME_OBJECT else None
 
     def erase(self, object_ids: Iterable[int], frame: int) -> None:
         """Clear the pixels of objects in a frame."""

@@ -128,6 +128,7 @@ class ObjectTable(QTableView):
         self.setTabKeyNavigation(False)
         self.setIconSize(QSize(12, 12))
         self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(22)
         header = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(_PHRASE, QHeaderView.ResizeMode.Stretch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -149,6 +149,18 @@ class PromptLayers:
             if layer.metadata.get(KEY) == (kind, image.name) and layer.ndim == image.ndim:
                 return layer
         return None
+
+
+def described(prompts: FramePrompts, frame: int) -> list[dict[str, Any]]:
+    """Prompts as a record keeps them: plain values."""
+    kept: list[dict[str, Any]] = [
+        {"kind": "point", "frame": frame, "y": p.y, "x": p.x, "positive": p.positive}
+        for p in prompts.points
+    ]
+    if prompts.box is not None:
+        box = prompts.box
+        kept.append({"kind": "box", "frame": frame, "box": [box.y0, box.x0, box.y1, box.x1]})
+    return kept
 
 
 def _place(image: Image, kind: str) -> dict[str, object]:

@@ -98,10 +98,6 @@ class PromptPanel(QWidget):
         self._last_text = self.text.text()
         self.text.clear()
 
-    def toggle_polarity(self, *_: object) -> None:
-        """The next point says the opposite."""
-        self.negative.toggle()
-
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         pressed = isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress
         if pressed and event.key() == Qt.Key.Key_Up and self._last_text:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from napari_sa2va.backend.base import BackendSession
 from napari_sa2va.core.errors import InputError, Sa2VAError
 from napari_sa2va.core.events import Event, Failed, Finished, Mask, ObjectFound, Progress, Token
+from napari_sa2va.core.masks import BoolMask
 from napari_sa2va.core.prompts import FramePrompts
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.widgets._frames import ViewedFrames
@@ -20,6 +21,9 @@ from napari_sa2va.widgets._labels_writer import LabelsWriter, restore
 from napari_sa2va.widgets._object_labels import present_frames
 from napari_sa2va.widgets._sessions import Sessions
 from napari_sa2va.widgets._undo import UndoStep
+
+# SAM 2 attends to a handful of prompted frames at a time; more would only cost.
+_MAX_SEEDS = 6
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,17 @@ class FramesChanged:
     frames: tuple[int, ...]
 
 
-Update = Token | ObjectFound | MaskWritten | FramesChanged | Progress | Finished | Failed
+@dataclass(frozen=True)
+class SameObject:
+    """What was found is an object that is there already; its masks are left as they are."""
+
+    object_id: int
+    known_as: int
+
+
+Update = (
+    Token | ObjectFound | MaskWritten | SameObject | FramesChanged | Progress | Finished | Failed
+)
 
 
 @dataclass
@@ -80,6 +94,12 @@ class Work:
         record = self.records.get(label)
         return record is not None and frame in record.verified_frames
 
+    def known_as(self, label: int, mask: Mask) -> int | None:
+        """The object that a new one turns out to be, by the first mask of it that is seen."""
+        if label in self.records or label in self.writer.seen:
+            return None
+        return self.writer.twin(mask)
+
 
 def segment(
     work: Work, frame: int, text: str, sentence: str, prompts: Mapping[int, FramePrompts]
@@ -106,7 +126,7 @@ def segment(
         yield from _apply(work, session, _call_it(text, sentence, events), asked=text)
     for done, (label, given) in enumerate(prompts.items()):
         yield Progress(done, len(prompts), "objects")
-        session_id = _known(work, session, label, frame, seed_here=False)
+        session_id = _known(work, session, label, frame, corrects=True)
         points = [(point.y, point.x, point.positive) for point in given.points]
         box = given.box and (given.box.y0, given.box.x0, given.box.y1, given.box.x1)
         events = session.segment(session_id, frame, points or None, box)
@@ -131,7 +151,10 @@ def propagate(
     """
     yield from _loading(work)
     session = work.open()
-    ids = [_known(work, session, label, frame) for label in labels]
+    known = (_known(work, session, label, frame) for label in labels)
+    ids = [session_id for session_id in known if session_id is not None]
+    if not ids:
+        raise InputError("The objects have no mask to follow.", "Segment them first.")
     total, before = sum(stop - start for start, stop, _ in legs), 0
     for start, stop, reverse in legs:
         for update in _apply(work, session, session.propagate(ids, start, stop, reverse)):
@@ -157,6 +180,8 @@ def ask(
     for update in _apply(work, session, session.ask(question, look_at, track=whole)):
         if isinstance(update, ObjectFound):
             found.append(update.object_id)
+        elif isinstance(update, SameObject):
+            found.remove(update.object_id)
         yield update
     if found and not whole:
         first = min(look_at)
@@ -204,6 +229,7 @@ def _apply(
 ) -> Iterator[Update]:
     """Write masks, translate ids, raise failures; all else is handed on."""
     again = iter(_labels_of(work.records, asked))
+    twins: set[int] = set()
     with _closing(events):
         for event in events:
             match event:
@@ -214,13 +240,21 @@ def _apply(
                     yield replace(event, object_id=label)
                 case Mask():
                     label = work.sessions.ids.label(event.object_id)
-                    if label is not None and (by_hand or not work.protects(label, event.frame)):
+                    if label is None or label in twins:
+                        continue
+                    known = None if by_hand else work.known_as(label, event)
+                    if known is not None:
+                        twins.add(label)
+                        yield SameObject(label, known)
+                    elif by_hand or not work.protects(label, event.frame):
                         work.writer.write(replace(event, object_id=label))
                         yield MaskWritten(event.frame, label, event.score)
                 case Failed(message, hint):
                     raise Sa2VAError(message, hint)
                 case Token() | Progress():
                     yield event
+    for label in twins:
+        work.sessions.remove(session, label)
 
 
 def _labels_of(records: Mapping[int, ObjectRecord], asked: str) -> list[int]:
@@ -233,30 +267,37 @@ def _labels_of(records: Mapping[int, ObjectRecord], asked: str) -> list[int]:
 
 
 def _known(
-    work: Work, session: BackendSession, label: int, frame: int, seed_here: bool = True
-) -> int:
-    """The session's id of a label; an object new to the session is shown its masks first."""
+    work: Work, session: BackendSession, label: int, frame: int, corrects: bool = False
+) -> int | None:
+    """The session's id of a label; an object new to the session is shown its masks first.
+
+    None where there is no mask of it to show, unless a prompt that `corrects` it follows.
+    """
     ids = work.sessions.ids
     session_id = ids.session_id(label)
-    if session_id is None:
-        session_id = ids.free_session_id(label)
-        ids.bind(session_id, label)
-        for seed in _seeds(work.records.get(label), frame, seed_here):
-            mask = work.writer.mask_of(label, seed)
-            if mask.any():
-                for event in session.segment(session_id, seed, mask=mask):
-                    if isinstance(event, Failed):
-                        raise Sa2VAError(event.message, event.hint)
+    if session_id is not None:
+        return session_id
+    seeds = _seeds(work, label, frame, but=frame if corrects else None)
+    if not seeds and not corrects:
+        return None
+    session_id = ids.free_session_id(label)
+    ids.bind(session_id, label)
+    for seed, mask in seeds.items():
+        for event in session.segment(session_id, seed, mask=mask):
+            if isinstance(event, Failed):
+                raise Sa2VAError(event.message, event.hint)
     return session_id
 
 
-def _seeds(record: ObjectRecord | None, frame: int, seed_here: bool) -> list[int]:
-    """The frames that tell most about an object: those confirmed, else the nearest."""
+def _seeds(work: Work, label: int, frame: int, but: int | None) -> dict[int, BoolMask]:
+    """The masks that tell most about an object: those a person confirmed, and the nearest."""
+    record = work.records.get(label)
     if record is None:
-        return []
-    known = [f for f in record.verified_frames or present_frames(record) if seed_here or f != frame]
-    nearest = sorted(known, key=lambda f: abs(f - frame))
-    return nearest if record.verified_frames else nearest[:1]
+        return {}
+    nearest = sorted(set(present_frames(record)) - {but}, key=lambda f: abs(f - frame))
+    confirmed = [f for f in nearest if f in record.verified_frames][:_MAX_SEEDS]
+    masks = {f: work.writer.mask_of(label, f) for f in (*nearest[:1], *confirmed)}
+    return {f: mask for f, mask in masks.items() if mask.any()}
 
 
 def _closing(events: Iterator[Event]) -> closing[Iterator[Event]] | nullcontext[None]:

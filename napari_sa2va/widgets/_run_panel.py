@@ -6,8 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QProgressBar, QPushButton, QWidget
 
 from napari_sa2va.core.events import Progress
-
-BACKWARD, BOTH, FORWARD = "backward", "both", "forward"
+from napari_sa2va.widgets._sent import BACKWARD, BOTH, FORWARD
 
 
 class RunPanel(QWidget):

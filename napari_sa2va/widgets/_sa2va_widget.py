@@ -5,34 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
-from weakref import ref
 
-import numpy as np
-from napari.utils.notifications import show_warning
+from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QSplitter, QVBoxLayout, QWidget
-from superqt.utils import signals_blocked
 
 from napari_sa2va.backend.base import Backend
 from napari_sa2va.core.errors import InputError
-from napari_sa2va.core.prompts import FramePrompts
+from napari_sa2va.core.events import ObjectFound
 from napari_sa2va.widgets._backend_line import BUNDLED, BackendLine
 from napari_sa2va.widgets._chat_panel import ChatPanel
-from napari_sa2va.widgets._geometry import go_to_frame, stack_geometry
+from napari_sa2va.widgets._geometry import go_to_frame
 from napari_sa2va.widgets._object_table import ObjectTable
-from napari_sa2va.widgets._prompt_layers import DrawnPrompts, PromptLayers
-from napari_sa2va.widgets._prompt_panel import POLARITY_KEY, PromptPanel
-from napari_sa2va.widgets._run_panel import BACKWARD, FORWARD, RunPanel
+from napari_sa2va.widgets._prompt_panel import PromptPanel
+from napari_sa2va.widgets._prompting import Prompting
+from napari_sa2va.widgets._run_panel import RunPanel
+from napari_sa2va.widgets._sent import Sent
 from napari_sa2va.widgets._sessions import Sessions
 from napari_sa2va.widgets._stack_picker import StackPicker
-from napari_sa2va.widgets._workbench import Sent, Workbench
+from napari_sa2va.widgets._workbench import Workbench
 
 if TYPE_CHECKING:
     import napari
 
 _INFO_MS = 200
-# As many frames as the official code shows the language side of a video.
-_LOOKED_AT = 5
 
 
 class Sa2VAWidget(QWidget):
@@ -50,8 +46,7 @@ class Sa2VAWidget(QWidget):
         super().__init__()
         self._viewer = viewer
         self._docked = False
-        self._used: dict[tuple[str, int, int], DrawnPrompts] = {}
-        self._using: dict[tuple[str, int, int], DrawnPrompts] = {}
+        self._model_is_given = backend is not None
         self._running = ""
 
         self.backend_line = BackendLine(self)
@@ -60,7 +55,7 @@ class Sa2VAWidget(QWidget):
         self.runs = RunPanel(self)
         self.table = ObjectTable(self)
         self.chat = ChatPanel(self)
-        self.prompt_layers = PromptLayers(viewer)
+        self.prompting = Prompting(viewer, self.prompts)
         self.workbench = Workbench(viewer, _sessions(backend, BUNDLED), self)
         self._info_timer = QTimer(self, interval=_INFO_MS)
 
@@ -68,7 +63,7 @@ class Sa2VAWidget(QWidget):
         self._connect()
         if backend is not None:
             self.backend_line.show_model(backend.info.model)
-            self.backend_line.model.setEnabled(False)
+            self.backend_line.model.setToolTip("The model was chosen by what opened this dock")
         self._show_info()
         self._on_stack_changed()
 
@@ -94,7 +89,6 @@ class Sa2VAWidget(QWidget):
         self.prompts.points_wanted.connect(self.add_points)
         self.prompts.boxes_wanted.connect(self.add_boxes)
         self.prompts.new_object_wanted.connect(self.new_object)
-        self.prompts.next_changed.connect(self._on_next_changed)
         self.runs.segment_wanted.connect(self.segment)
         self.runs.propagate_wanted.connect(self.propagate)
         self.runs.cancel_wanted.connect(self.workbench.runner.cancel)
@@ -111,11 +105,14 @@ class Sa2VAWidget(QWidget):
         self.workbench.progressed.connect(self.runs.show_progress)
         self.workbench.objects_changed.connect(self._on_objects_changed)
         self.workbench.object_found.connect(self._on_object_found)
+        self.workbench.object_known.connect(self._on_object_known)
         self.workbench.answer_grew.connect(self._on_answer_grew)
-        self.workbench.answer_grounded.connect(self._on_answer_grounded)
+        self.workbench.label_selected.connect(self._on_label_selected)
+        self.workbench.recolored.connect(self.chat.redraw)
         self._info_timer.timeout.connect(self._show_info)
-        # A slot of ours would be disconnected before it could run.
-        self.destroyed.connect(partial(Workbench.end, self.workbench))
+        # Not a bound method: those of QObjects are disconnected before they could run.
+        workbench = self.workbench
+        self.destroyed.connect(lambda: workbench.end())
 
     def segment(self) -> None:
         """Segment what is described, clicked and drawn in the frame shown."""
@@ -131,15 +128,15 @@ class Sa2VAWidget(QWidget):
 
     def clear_objects(self) -> None:
         """Erase all objects of the image."""
-        self._attempt(lambda: self.workbench.clear(self.picker.sent()))
+        self._attempt(lambda: self.workbench.clear(self._sent()))
 
     def add_points(self) -> None:
         """Open the points layer of the image, ready for clicks."""
-        self._attempt(self._add_points)
+        self._attempt(lambda: self.prompting.open_points(self.picker.sent().image))
 
     def add_boxes(self) -> None:
         """Open the boxes layer of the image, ready for drawing."""
-        self._attempt(self._add_boxes)
+        self._attempt(lambda: self.prompting.open_boxes(self.picker.sent().image))
 
     def new_object(self) -> None:
         """Let the next prompts be for an object that is not there yet."""
@@ -159,13 +156,15 @@ class Sa2VAWidget(QWidget):
             show_warning(f"Object {object_id} is no longer there.")
             return
         self.select_object(object_id)
-        frame = objects.records[object_id].first_frame
-        if frame is not None:
-            geometry = stack_geometry(self._viewer, objects.image, self.picker.time_axis)
+        frame, geometry = objects.records[object_id].first_frame, self.picker.geometry
+        if frame is not None and geometry is not None:
             go_to_frame(self._viewer, objects.image, geometry, frame)
 
     def choose_model(self, model: str) -> None:
         """Use another model from now on; objects stay."""
+        self._attempt(partial(self._choose_model, model))
+
+    def _choose_model(self, model: str) -> None:
         self.workbench.sessions.end()
         self.workbench.sessions = _sessions(None, model)
         self.backend_line.show_model(model)
@@ -195,119 +194,43 @@ class Sa2VAWidget(QWidget):
             show_warning(str(error))
 
     def _segment(self) -> None:
-        sent = self.picker.sent()
-        self.workbench.look_at(sent.image)
+        sent = self._sent()
         text, sentence = self.prompts.sentence()
-        prompts = self._changed_prompts(sent)
-        if not text and not prompts:
-            raise InputError(self._nothing_here(sent), "Describe an object, click it or box it.")
-        if not sent.start <= sent.frame < sent.stop:
-            raise InputError(
-                f"Frame {sent.frame} is not in the range {sent.start} to {sent.stop - 1}.",
-                "Go to a frame in the range, or widen it.",
-            )
+        prompts = self.prompting.take(sent, self.workbench.records)
+        sent.check_frame()
         self.workbench.segment(sent, text, sentence, prompts, self._taken())
 
-    def _changed_prompts(self, sent: Sent) -> dict[int, FramePrompts]:
-        """The prompts of the frame by object: those that are new, or all if none is."""
-        drawn = self.prompt_layers.prompts_by_frame(sent.image, sent.geometry).get(sent.frame, {})
-        keys = {label: (sent.image.name, sent.frame, label) for label in drawn}
-        new = {label: d for label, d in drawn.items() if self._used.get(keys[label]) != d}
-        chosen = new or ({} if self.prompts.sentence()[0] else drawn)
-        self._using = {keys[label]: prompts for label, prompts in chosen.items()}
-        shape = sent.geometry.stack_shape[1:]
-        records = self.workbench.records
-        return {
-            label: given.checked(shape, label in records and sent.frame in records[label].scores)
-            for label, given in chosen.items()
-        }
-
-    def _nothing_here(self, sent: Sent) -> str:
-        frames = sorted(self.prompt_layers.prompts_by_frame(sent.image, sent.geometry))
-        where = ", ".join(map(str, frames[:5])) + (" …" if len(frames) > 5 else "")
-        others = f"; there are some on {where}" if frames else ""
-        return f"There is no description, and no prompt on frame {sent.frame}{others}."
-
     def _propagate(self, direction: str) -> None:
-        sent = self.picker.sent()
-        self.workbench.look_at(sent.image)
+        sent = self._sent()
         labels = sorted(self.workbench.records)
         if self.runs.only_selected.isChecked():
             selected = self.table.selected_id
             labels = [] if selected is None else [selected]
         if not labels:
             raise InputError("There is no object to follow.", "Segment or select one first.")
-        if not sent.start <= sent.frame < sent.stop:
-            raise InputError(
-                f"Frame {sent.frame} is not in the range {sent.start} to {sent.stop - 1}.",
-                "Go to a frame in the range, or widen it.",
-            )
-        legs = []
-        if direction != FORWARD:
-            legs.append((sent.start, sent.frame + 1, True))
-        if direction != BACKWARD:
-            legs.append((sent.frame, sent.stop, False))
-        self.workbench.propagate(sent, labels, legs)
+        sent.check_frame()
+        self.workbench.propagate(sent, labels, sent.legs(direction))
 
     def _ask(self, question: str) -> None:
         if not question:
             raise InputError("The question is empty.", "Write one, then press Enter.")
-        sent = self.picker.sent()
-        look_at = [sent.frame]
-        if self.chat.look_at.currentIndex() == 0:
-            look_at = sorted(
-                {*np.linspace(sent.start, sent.stop - 1, _LOOKED_AT).astype(int).tolist()}
-            )
-        self.chat.input.clear()
-        self.chat.add_message("user", question)
-        self.chat.add_message("model")
+        sent = self._sent()
+        look_at = [sent.frame] if self.chat.only_this_frame else sent.spread()
+        self.chat.begin_answer(question)
         self.workbench.ask(sent, question, look_at, self._taken())
 
-    def _add_points(self) -> None:
+    def _sent(self) -> Sent:
         sent = self.picker.sent()
-        panel = self.prompts
-        layer = self.prompt_layers.add_points(
-            sent.image, panel.object_id.value(), not panel.negative.isChecked()
-        )
-        weak = ref(panel)  # the layer may outlive the dock
-
-        def toggle(_: object) -> None:
-            if (shown := weak()) is not None:
-                shown.toggle_polarity()
-
-        layer.bind_key(POLARITY_KEY, toggle, overwrite=True)
-        layer.events.feature_defaults.connect(self._on_layer_defaults)
-
-    def _add_boxes(self) -> None:
-        layer = self.prompt_layers.add_boxes(
-            self.picker.sent().image, self.prompts.object_id.value()
-        )
-        layer.events.feature_defaults.connect(self._on_layer_defaults)
+        self.workbench.look_at(sent.image, sent.geometry)
+        return sent
 
     def _taken(self) -> set[int]:
         """Ids that mean an object already."""
-        image = self.picker.image
-        prompted = set() if image is None else self.prompt_layers.object_ids(image)
-        return prompted | set(self.workbench.records)
-
-    def _on_next_changed(self) -> None:
-        image = self.picker.image
-        if image is not None:
-            panel = self.prompts
-            self.prompt_layers.set_next(
-                image, panel.object_id.value(), not panel.negative.isChecked()
-            )
-
-    def _on_layer_defaults(self, event: object) -> None:
-        """A prompt was selected in its layer: the next ones are like it."""
-        defaults = event.source.feature_defaults  # type: ignore[attr-defined]
-        with signals_blocked(self.prompts):
-            self.prompts.object_id.setValue(int(defaults["object"][0]))
-            if "positive" in defaults:
-                self.prompts.negative.setChecked(not bool(defaults["positive"][0]))
+        return self.prompting.ids() | set(self.workbench.records)
 
     def _on_stack_changed(self) -> None:
-        self.workbench.look_at(self.picker.image)
+        self.prompting.image = self.picker.image
+        self.workbench.look_at(self.picker.image, self.picker.geometry)
         self._show_possible()
 
     def _on_started(self, title: str) -> None:
@@ -320,19 +243,18 @@ class Sa2VAWidget(QWidget):
         self._show_info()
 
     def _on_stopped(self, outcome: str) -> None:
-        if outcome == "done":
-            self._used |= self._using
-            if self._running == "Segment":
+        if self._running == "Segment":
+            self.prompting.taken_were_used(outcome == "done")
+            if outcome == "done":
                 self.prompts.text_is_done()
-        elif self._running == "Ask":
+        elif outcome != "done" and self._running == "Ask":
             self.chat.add_message("note", f"The answer was {_ENDED[outcome]}.")
-        self._using = {}
         self.runs.set_running(False)
         self.runs.show_message(f"{self._running}: {_ENDED[outcome]}")
         self.chat.set_running(False, answering=False)
         self._info_timer.stop()
         self._show_info()
-        self._show_possible()
+        self._on_stack_changed()  # it may have changed meanwhile
 
     def _on_objects_changed(self) -> None:
         objects = self.workbench.objects
@@ -342,21 +264,31 @@ class Sa2VAWidget(QWidget):
             self.table.objects.show_records(objects.records, objects.color)
         self._show_possible()
 
-    def _on_object_found(self, object_id: int, _: str) -> None:
-        self.prompts.object_id.setValue(object_id)
+    def _on_object_found(self, found: ObjectFound) -> None:
+        self.prompts.object_id.setValue(found.object_id)
+        if self._running == "Ask" and self.workbench.objects is not None:
+            self.chat.set_color(self.workbench.objects.color)
+            self.chat.ground_answer(found)
+
+    def _on_label_selected(self, object_id: int) -> None:
+        self.table.select_object(object_id)
+        if object_id in self.workbench.records:
+            self.prompts.object_id.setValue(object_id)
+
+    def _on_object_known(self, object_id: int, known_as: int) -> None:
+        self.prompts.object_id.setValue(known_as)
+        if self._running == "Ask":
+            self.chat.rename_object(object_id, known_as)
+        else:
+            show_info(f"That is object {known_as}: its mask was kept.")
 
     def _on_answer_grew(self, text: str) -> None:
         if self._running == "Ask":
             self.chat.grow_answer(text)
 
-    def _on_answer_grounded(self, found: object) -> None:
-        if self._running == "Ask":
-            if self.workbench.objects is not None:
-                self.chat.set_color(self.workbench.objects.color)
-            self.chat.ground_answer(found)
-
     def _show_info(self) -> None:
         running = self.workbench.runner.is_running
+        self.backend_line.model.setEnabled(not (running or self._model_is_given))
         self.backend_line.show_info(self.workbench.sessions.info, running)
 
     def _show_possible(self) -> None:

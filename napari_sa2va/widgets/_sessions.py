@@ -45,7 +45,7 @@ class ObjectIds:
 class Sessions:
     """One backend, and one session on it at a time.
 
-    `info`, `forget` and `end` may be called from any thread; all else runs in the worker.
+    `info`, `forget`, `begin_request` and `end` belong to the Qt thread, all else to the worker.
 
     Parameters
     ----------
@@ -58,8 +58,6 @@ class Sessions:
     ----------
     ids : ObjectIds
         The objects of the session.
-    ended : bool
-        Set it and no new session opens; the request in flight frees everything at its end.
     """
 
     def __init__(self, make_backend: Callable[[], Backend], model: str) -> None:
@@ -71,7 +69,8 @@ class Sessions:
         self._forgotten: set[int] = set()
         self._state = "idle"
         self._lock = threading.RLock()
-        self.ended = False
+        self._ended = False
+        self._in_flight = False
         self.ids = ObjectIds()
 
     @property
@@ -88,7 +87,7 @@ class Sessions:
     def session(self, frames: ViewedFrames) -> BackendSession:
         """The session for these frames; a new one where they differ from the last."""
         with self._lock:
-            if self.ended:
+            if self._ended:
                 raise Sa2VAError("The widget is closed.", "Open it again.")
             if self._session is None or self._frames is None or self._frames.key != frames.key:
                 self.close_session()
@@ -117,18 +116,28 @@ class Sessions:
         if session is not None:
             session.close()
 
+    def begin_request(self) -> None:
+        """A request is on its way: it will call `finish_request`, whatever happens."""
+        self._in_flight = True
+
+    def finish_request(self) -> None:
+        """The request in flight is over; free everything if that was asked for meanwhile."""
+        with self._lock:
+            self._in_flight = False
+            if self._ended:
+                self._free()
+
     def end(self) -> None:
-        """Free everything, for good; waits for the request in flight to let go."""
-        self.ended = True
+        """Free everything, for good: now, or when the request in flight lets go."""
+        self._ended = True
+        if not self._in_flight:
+            self._free()
+
+    def _free(self) -> None:
         with self._lock:
             self.close_session()
             if self._backend is not None:
                 self._backend.close()
-
-    def end_if_asked(self) -> None:
-        """Free everything where `ended` was set while a request was on its way."""
-        if self.ended:
-            self.end()
 
     def _open(self, frames: ViewedFrames) -> BackendSession:
         self._state = "loading"

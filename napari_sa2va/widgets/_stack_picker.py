@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QSpinBox, QWidget
+from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QSpinBox, QWidget
 from superqt.utils import signals_blocked
 
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.widgets._frames import snapshot
 from napari_sa2va.widgets._geometry import (
+    StackGeometry,
     current_position,
     default_time_axis,
     slider_axes,
     stack_geometry,
 )
-from napari_sa2va.widgets._workbench import Sent
+from napari_sa2va.widgets._sent import Sent
 
 if TYPE_CHECKING:
     import napari
@@ -60,15 +61,18 @@ class StackPicker(QWidget):
             box.setMaximum(0)
         self.total = QLabel(self)
 
-        frames = QHBoxLayout()
-        frames.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.axis, self.first, QLabel("to", self), self.last, self.total):
-            frames.addWidget(widget)
-        frames.setStretch(0, 1)
-        layout = QFormLayout(self)
+        layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addRow("Send", self.layers)
-        layout.addRow("Frames", frames)
+        layout.setSpacing(4)
+        layout.addWidget(QLabel("Send", self), 0, 0)
+        layout.addWidget(self.layers, 0, 1, 1, 4)
+        layout.addWidget(QLabel("Time", self), 1, 0)
+        layout.addWidget(self.axis, 1, 1, 1, 4)
+        layout.addWidget(QLabel("Frames", self), 2, 0)
+        for column, widget in enumerate((self.first, QLabel("to", self), self.last, self.total), 1):
+            layout.addWidget(widget, 2, column)
+        layout.setColumnStretch(1, 1)
+        layout.setColumnStretch(3, 1)
 
         self.layers.currentIndexChanged.connect(self._on_layers)
         self.axis.activated.connect(self._on_axis_chosen)
@@ -120,6 +124,12 @@ class StackPicker(QWidget):
         return Sent(image, geometry, frames, frame, min(self.first.value(), stop - 1), stop)
 
     @property
+    def geometry(self) -> StackGeometry | None:
+        """How the image is read as a stack, where the viewer stands."""
+        image = self.image
+        return None if image is None else stack_geometry(self._viewer, image, self.time_axis)
+
+    @property
     def time_axis(self) -> int | None:
         """The viewer's axis that is time."""
         return self.axis.currentData()
@@ -149,10 +159,10 @@ class StackPicker(QWidget):
         return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
 
     def _images(self) -> list[Image]:
+        # While layers are being removed, some of those offered are no longer there.
+        there = [i for i in self._image_layers() if i.ndim <= self._viewer.dims.ndim]
         chosen = self.layers.currentData()
-        if chosen is not None:
-            return [chosen]
-        return [layer for layer in self._image_layers() if layer.visible]
+        return [image for image in there if image is chosen or (chosen is None and image.visible)]
 
     def _on_inserted(self, event: Event) -> None:
         self._watch(event.value)
@@ -187,10 +197,8 @@ class StackPicker(QWidget):
         self._on_axis()
 
     def _on_axis(self) -> None:
-        image = self.image
-        frames = 1
-        if image is not None:
-            frames = stack_geometry(self._viewer, image, self.time_axis).stack_shape[0]
+        geometry = self.geometry
+        frames = 1 if geometry is None else geometry.stack_shape[0]
         whole = self.last.value() == self.last.maximum()
         with signals_blocked(self.first), signals_blocked(self.last):
             for box in (self.first, self.last):

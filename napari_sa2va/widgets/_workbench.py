@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_warning
@@ -15,47 +14,22 @@ from napari_sa2va.core.events import Failed, ObjectFound, Progress, Token
 from napari_sa2va.core.prompts import FramePrompts
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.widgets import _requests as requests
-from napari_sa2va.widgets._frames import ViewedFrames
-from napari_sa2va.widgets._geometry import StackGeometry, current_position
+from napari_sa2va.widgets._geometry import StackGeometry
+from napari_sa2va.widgets._hand_edits import take_up
 from napari_sa2va.widgets._labels_writer import LabelsWriter
 from napari_sa2va.widgets._object_labels import ObjectLabels
-from napari_sa2va.widgets._requests import FramesChanged, MaskWritten, Update, Work
+from napari_sa2va.widgets._prompt_layers import described
+from napari_sa2va.widgets._redraw import Redraw
+from napari_sa2va.widgets._requests import FramesChanged, MaskWritten, SameObject, Update, Work
 from napari_sa2va.widgets._runner import Runner
+from napari_sa2va.widgets._sent import Sent
 from napari_sa2va.widgets._sessions import Sessions
 from napari_sa2va.widgets._undo import UndoStack, UndoStep
 
 if TYPE_CHECKING:
     import napari
     from napari.layers import Image
-
-# How often what a run brings is shown: often enough to watch, seldom enough to stay fluent.
-_SHOW_MS = 50
-
-
-@dataclass(frozen=True)
-class Sent:
-    """What is sent: an image read as a stack, its frames as seen, and the range of them.
-
-    Attributes
-    ----------
-    image : Image
-        The layer whose pixels count.
-    geometry : StackGeometry
-        How it is read as a stack.
-    frames : ViewedFrames
-        What the model sees.
-    frame : int
-        Where the viewer stands.
-    start, stop : int
-        Half-open range of frames.
-    """
-
-    image: Image
-    geometry: StackGeometry
-    frames: ViewedFrames
-    frame: int
-    start: int
-    stop: int
+    from napari.utils.events import Event
 
 
 class Workbench(QObject):
@@ -65,25 +39,31 @@ class Workbench(QObject):
     -------
     started, stopped : str
         A run of this title begins; it ended: "done", "failed" or "cancelled".
-    objects_changed
-        There is something new to show in the list of objects.
-    object_found : (int, str)
-        The run found an object that is called so.
-    answer_grew : str
-        More text of an answer, as the model writes it.
-    answer_grounded : ObjectFound
-        A part of the answer points at an object.
     progressed : Progress
         How far the run is.
+    objects_changed
+        There is something new to show in the list of objects.
+    object_found : ObjectFound
+        The run found an object; a part of the answer points at it.
+    object_known : (int, int)
+        The first of these objects, just found, is the second, which is kept.
+    answer_grew : str
+        More text of an answer, as the model writes it.
+    label_selected : int
+        The user selected an object in the Labels layer.
+    recolored
+        The objects have other colours now.
     """
 
     started = Signal(str)
     stopped = Signal(str)
-    objects_changed = Signal()
-    object_found = Signal(int, str)
-    answer_grew = Signal(str)
-    answer_grounded = Signal(object)
     progressed = Signal(object)
+    objects_changed = Signal()
+    object_found = Signal(object)
+    object_known = Signal(int, int)
+    answer_grew = Signal(str)
+    label_selected = Signal(int)
+    recolored = Signal()
 
     def __init__(
         self, viewer: napari.Viewer, sessions: Sessions, parent: QObject | None = None
@@ -94,14 +74,17 @@ class Workbench(QObject):
         self.runner = Runner(self)
         self.undo_stack = UndoStack()
         self.objects: ObjectLabels | None = None
-        self._sent: Sent | None = None
+        self._geometry: StackGeometry | None = None
         self._step: UndoStep | None = None
         self._writer: LabelsWriter | None = None
         self._prompts: list[dict[str, Any]] = []
-        self._stale_frames: set[int] = set()
-        self._show_timer = QTimer(self, interval=_SHOW_MS, singleShot=True)
+        self._redraw = Redraw(viewer, self)
+        self._strokes: list[Any] = []
+        # napari tells about a stroke before it writes it.
+        self._paint_timer = QTimer(self, interval=0, singleShot=True)
 
-        self._show_timer.timeout.connect(self._show)
+        self._paint_timer.timeout.connect(self._take_up_paint)
+        self._redraw.due.connect(self._show)
         self.runner.updated.connect(self._on_update)
         self.runner.stopped.connect(self._on_stopped)
 
@@ -110,15 +93,16 @@ class Workbench(QObject):
         """The objects of the image."""
         return {} if self.objects is None else self.objects.records
 
-    def look_at(self, image: Image | None) -> None:
+    def look_at(self, image: Image | None, geometry: StackGeometry | None) -> None:
         """Take up the objects of an image."""
-        if self.runner.is_running or (
-            image is not None and self.objects is not None and self.objects.belongs_to(image)
-        ):
+        if self.runner.is_running:
             return
-        self.objects = None if image is None else ObjectLabels(self._viewer, image)
-        self.undo_stack = UndoStack()
-        self.objects_changed.emit()
+        self._geometry = geometry
+        if image is None or self.objects is None or not self.objects.belongs_to(image):
+            self.objects = None if image is None else ObjectLabels(self._viewer, image)
+            self.undo_stack = UndoStack()
+            self._watch_layer()
+            self.objects_changed.emit()
 
     def segment(
         self,
@@ -133,14 +117,14 @@ class Workbench(QObject):
         self._prompts = [{"kind": "text", "frame": sent.frame, "text": text}]
         for label, given in prompts.items():
             record = self.records.setdefault(label, ObjectRecord(label))
-            record.prompts += _described(given, sent.frame)
+            record.prompts += described(given, sent.frame)
         self._run(requests.segment(work, sent.frame, text, sentence, prompts))
 
     def propagate(
         self, sent: Sent, labels: Sequence[int], legs: Sequence[tuple[int, int, bool]]
     ) -> None:
         """Follow objects from the frame where the viewer stands."""
-        work = self._begin("Propagate", sent, set())
+        work = self._begin("Propagate", sent)
         self._run(requests.propagate(work, labels, sent.frame, legs))
 
     def ask(self, sent: Sent, question: str, look_at: Sequence[int], reserved: set[int]) -> None:
@@ -151,7 +135,7 @@ class Workbench(QObject):
 
     def clear(self, sent: Sent) -> None:
         """Erase all objects; it can be undone."""
-        work = self._begin("Clear objects", sent, set())
+        work = self._begin("Clear objects", sent)
         self.records.clear()
         self._run(requests.clear(work))
 
@@ -161,7 +145,6 @@ class Workbench(QObject):
         if step is None or self.objects is None:
             return
         changed = step.objects_changed(self.records)
-        self._step = None
         self.objects.records = deepcopy(step.records)
         self.started.emit(f"Undo: {step.title}")
         self._run(requests.undo(self.sessions, step, changed))
@@ -183,17 +166,13 @@ class Workbench(QObject):
 
         Calls nothing of Qt: the Qt side of this object may be gone.
         """
-        self.sessions.ended = True
-        if self.runner.is_running:
-            self.runner.cancel()
-        else:
-            self.sessions.end()
+        self.runner.cancel()
+        self.sessions.end()
 
-    def _begin(self, title: str, sent: Sent, reserved: set[int]) -> Work:
-        self.look_at(sent.image)
+    def _begin(self, title: str, sent: Sent, reserved: set[int] = frozenset()) -> Work:
+        self.look_at(sent.image, sent.geometry)
         if self.objects is None:
             raise InputError("There is no image.", "Open one first.")
-        self._sent = sent
         self._prompts = []
         array = self.objects.array
         self._step = UndoStep(title, array, self.records)
@@ -202,7 +181,8 @@ class Workbench(QObject):
         return Work(self.sessions, sent.frames, self._writer, self._step.records, set(reserved))
 
     def _run(self, request: Iterator[Update]) -> None:
-        self.runner.start("Sa2VA", request, self.sessions.end_if_asked)
+        self.sessions.begin_request()
+        self.runner.start("Sa2VA", request, self.sessions.finish_request)
 
     def _on_update(self, update: Update) -> None:
         match update:
@@ -212,9 +192,12 @@ class Workbench(QObject):
                 self._on_found(update)
             case MaskWritten(frame, object_id, score):
                 self.records.setdefault(object_id, ObjectRecord(object_id)).scores[frame] = score
-                self._show_soon(frame)
+                self._redraw.soon(frame)
+            case SameObject(object_id, known_as):
+                self.records.pop(object_id, None)
+                self.object_known.emit(object_id, known_as)
             case FramesChanged(frames):
-                self._show_soon(*frames)
+                self._redraw.soon(*frames)
             case Progress():
                 self.progressed.emit(update)
             case Failed(message, hint):
@@ -224,16 +207,13 @@ class Workbench(QObject):
         record = self.records.setdefault(found.object_id, ObjectRecord(found.object_id))
         record.phrase = found.phrase
         record.prompts += deepcopy(self._prompts)
-        if self.objects is not None:
-            self.objects.attach()
-        self.answer_grounded.emit(found)
-        self.object_found.emit(found.object_id, found.phrase)
-        self._show_soon()
+        self._attach()
+        self.object_found.emit(found)
+        self._redraw.soon()
 
     def _on_stopped(self, outcome: str) -> None:
         if self._step is not None:
             self._finish(self._step)
-            self._warn_hidden()
         self._step = self._writer = None
         self._show()
         self._publish()
@@ -248,48 +228,55 @@ class Workbench(QObject):
             self.records[label].model = self.sessions.info.model
         if step.changes or step.records != self.records:
             self.undo_stack.push(step)
-
-    def _warn_hidden(self) -> None:
         hidden = [] if self._writer is None else self._writer.hidden
         if hidden:
-            names = ", ".join(map(str, hidden))
             show_warning(
-                f"Object {names} lies wholly under other objects: their pixels are theirs. "
-                "Undo, or erase the objects above it first."
+                f"Object {', '.join(map(str, hidden))} lies wholly under others, whose pixels are "
+                "theirs. Undo, or erase the objects above it first."
             )
 
-    def _show_soon(self, *frames: int) -> None:
-        self._stale_frames.update(frames)
-        if not self._show_timer.isActive():
-            self._show_timer.start()
-
     def _show(self) -> None:
-        """Show what is new, where the viewer stands; other frames are drawn when they are seen."""
-        stale, self._stale_frames = self._stale_frames, set()
-        if self.objects is not None and stale:
-            layer = self.objects.attach()
-            if self._viewer.dims.ndisplay == 3 or self._frame_shown() in stale:
-                layer.refresh(thumbnail=False, highlight=False, extent=False)
+        """Show what is new."""
+        stale = self._redraw.take()
+        if stale and self.objects is not None and self._geometry is not None:
+            self._attach()
+            self._redraw.draw(self.objects.attach(), self.objects.image, self._geometry, stale)
         self.objects_changed.emit()
-
-    def _frame_shown(self) -> int | None:
-        if self._sent is None:
-            return None
-        return self._sent.geometry.frame_of(current_position(self._viewer, self._sent.image))
 
     def _publish(self) -> None:
         if self.objects is not None:
             self.objects.publish(self.sessions.info.model)
         self.objects_changed.emit()
 
+    def _attach(self) -> None:
+        if self.objects is not None and self.objects.layer is None:
+            self.objects.attach()
+            self._watch_layer()
 
-def _described(prompts: FramePrompts, frame: int) -> list[dict[str, Any]]:
-    """Prompts as a record keeps them: plain values."""
-    described: list[dict[str, Any]] = [
-        {"kind": "point", "frame": frame, "y": p.y, "x": p.x, "positive": p.positive}
-        for p in prompts.points
-    ]
-    if prompts.box is not None:
-        box = prompts.box
-        described.append({"kind": "box", "frame": frame, "box": [box.y0, box.x0, box.y1, box.x1]})
-    return described
+    def _watch_layer(self) -> None:
+        layer = None if self.objects is None else self.objects.layer
+        if layer is not None:
+            layer.events.paint.connect(self._on_paint)
+            layer.events.selected_label.connect(self._on_selected_label)
+            layer.events.colormap.connect(self._on_colormap)
+
+    def _on_paint(self, event: Event) -> None:
+        if self.objects is not None and event.source is self.objects.layer:
+            self._strokes += event.value
+            self._paint_timer.start()
+
+    def _take_up_paint(self) -> None:
+        strokes, self._strokes = self._strokes, []
+        objects = self.objects
+        if objects is not None and self._geometry is not None:
+            painted = take_up(strokes, objects.array, self._geometry, objects.records)
+            self.sessions.forget(painted)
+            self._publish()
+
+    def _on_selected_label(self, event: Event) -> None:
+        if self.objects is not None and event.source is self.objects.layer:
+            self.label_selected.emit(int(event.source.selected_label))
+
+    def _on_colormap(self, _: Event) -> None:
+        self.objects_changed.emit()
+        self.recolored.emit()

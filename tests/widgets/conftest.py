@@ -61,6 +61,7 @@ def dock(make_napari_viewer, backend, qtbot) -> Iterator[Callable[..., Any]]:
         runner = widget.workbench.runner
         runner.cancel()
         qtbot.waitUntil(lambda r=runner: not r.is_running, timeout=10_000)
+    opened.clear()  # napari checks that nothing keeps its viewer
 
 
 @pytest.fixture

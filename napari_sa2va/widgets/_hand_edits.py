@@ -1,0 +1,52 @@
+"""What a person paints in the Labels layer is their word: kept, and shown to the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sa2va.core.records import ObjectRecord
+from napari_sa2va.widgets._geometry import StackGeometry
+
+# One stroke of napari's brush: where (slices or index arrays by axis), perhaps a mask, the labels
+# that were there, the label painted.
+Stroke = tuple[Any, ...]
+
+
+def take_up(
+    strokes: Iterable[Stroke],
+    labels: npt.NDArray[Any],
+    geometry: StackGeometry,
+    records: dict[int, ObjectRecord],
+) -> set[int]:
+    """Note in the records what was painted; the objects that it concerns.
+
+    A painted or erased mask counts as confirmed. A label that was not there becomes an object.
+    """
+    concerned: set[int] = set()
+    for where, *_, before, after in strokes:
+        ids = {int(i) for i in (*np.unique(before), *np.unique(after))} - {0}
+        for object_id in ids:
+            record = records.setdefault(object_id, ObjectRecord(object_id))
+            for frame in _frames(where, geometry):
+                _confirm(record, frame, bool((geometry.plane(labels, frame) == object_id).any()))
+        concerned |= ids
+    return concerned
+
+
+def _frames(where: tuple[Any, ...], geometry: StackGeometry) -> list[int]:
+    if geometry.time_axis is None:
+        return [0]
+    along = where[geometry.time_axis]
+    if isinstance(along, slice):
+        return list(range(*along.indices(geometry.stack_shape[0])))
+    return [int(frame) for frame in np.unique(along)]
+
+
+def _confirm(record: ObjectRecord, frame: int, present: bool) -> None:
+    record.scores[frame] = 1.0 if present else 0.0
+    record.prompts.append({"kind": "mask", "frame": frame})
+    record.verified_frames = sorted({*record.verified_frames, frame})

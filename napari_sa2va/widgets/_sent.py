@@ -1,0 +1,64 @@
+"""What is sent with a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sa2va.core.errors import InputError
+from napari_sa2va.widgets._frames import ViewedFrames
+from napari_sa2va.widgets._geometry import StackGeometry
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+BACKWARD, BOTH, FORWARD = "backward", "both", "forward"
+
+# As many frames as the official code shows the language side of a video.
+_LOOKED_AT = 5
+
+
+@dataclass(frozen=True)
+class Sent:
+    """An image read as a stack, its frames as seen, and the range of them.
+
+    Attributes
+    ----------
+    image : Image
+        The layer whose pixels count.
+    geometry : StackGeometry
+        How it is read as a stack.
+    frames : ViewedFrames
+        What the model sees.
+    frame : int
+        Where the viewer stands.
+    start, stop : int
+        Half-open range of frames.
+    """
+
+    image: Image
+    geometry: StackGeometry
+    frames: ViewedFrames
+    frame: int
+    start: int
+    stop: int
+
+    def check_frame(self) -> None:
+        """Raise InputError where the viewer stands outside the range."""
+        if not self.start <= self.frame < self.stop:
+            raise InputError(
+                f"Frame {self.frame} is not in the range {self.start} to {self.stop - 1}.",
+                "Go to a frame in the range, or widen it.",
+            )
+
+    def legs(self, direction: str) -> list[tuple[int, int, bool]]:
+        """The way from this frame "backward", "forward" or "both": (start, stop, reverse)."""
+        backward, forward = (self.start, self.frame + 1, True), (self.frame, self.stop, False)
+        return {BACKWARD: [backward], BOTH: [backward, forward], FORWARD: [forward]}[direction]
+
+    def spread(self) -> list[int]:
+        """A few frames spread over the range, for the language side to look at."""
+        frames = np.linspace(self.start, self.stop - 1, _LOOKED_AT).round().astype(int)
+        return sorted(set(frames.tolist()))
