@@ -79,7 +79,7 @@ class LocalSession:
         remember: bool = True,
     ) -> Iterator[Event]:
         return self._run(
-            lambda: iter(self._session.ask(text, frames, regions, track=track, remember=remember))
+            lambda: self._session.ask(text, frames, regions, track=track, remember=remember)
         )
 
     def segment(
@@ -117,19 +117,26 @@ class LocalSession:
         with self._lock:
             self._session.close()
 
-    def _run(self, start: Callable[[], Iterator[Event]]) -> Iterator[Event]:
-        """The events of a request; an error becomes `Failed`, and a request always ends."""
+    def _run(self, start: Callable[[], Iterable[Event]]) -> Iterator[Event]:
+        """The events of a request, with an end to each: `Finished`, or an error as `Failed`."""
+        events: Iterator[Event] = iter(())
+        finished = False
         try:
             with self._lock:
-                events = start()
+                events = iter(start())
             while True:
+                # Held for one event only, so that the requests of two sessions take turns.
                 with self._lock:
                     event = next(events, None)
                 if event is None:
                     break
+                finished = isinstance(event, Finished)
                 yield event
-                if isinstance(event, Finished):
-                    return
-            yield Finished()
+            if not finished:
+                yield Finished()
         except Sa2VAError as error:
             yield Failed(error.message, error.hint)
+        finally:
+            close = getattr(events, "close", None)
+            if close is not None:
+                close()

@@ -74,6 +74,12 @@ class TrackedObject:
     recent: dict[int, Recent] = field(default_factory=dict)
     tracked: dict[int, bytes] = field(default_factory=dict)
 
+    def condition(self, frame: int, conditioning: Conditioning) -> None:
+        """Add a prompted frame. What was tracked without it is no longer to be trusted."""
+        self.conditioning[frame] = conditioning
+        self.recent.clear()
+        self.tracked.pop(frame, None)
+
     def remember(self, frame: int, recent: Recent, logits: Tensor, reach: int) -> None:
         """Add a tracked frame, and forget those further than `reach` frames from it."""
         self.recent[frame] = recent

@@ -79,8 +79,8 @@ class Tracker:
                 multimask=self._sam2._use_multimask(True, None),
             )
         for row, object_id in enumerate(embeddings):
-            self._object(object_id).conditioning[frame] = _conditioning(
-                decoded, row, language=language[row]
+            self._object(object_id).condition(
+                frame, _conditioning(decoded, row, language=language[row])
             )
         return _masks(decoded, list(embeddings))
 
@@ -114,7 +114,7 @@ class Tracker:
                         not seen.spatial, None if points is None else {"point_labels": points[1]}
                     ),
                 )
-        tracked.conditioning[frame] = _conditioning(decoded, 0, language, prompts)
+        tracked.condition(frame, _conditioning(decoded, 0, language, prompts))
         return _masks(decoded, [object_id])[object_id]
 
     @torch.inference_mode()

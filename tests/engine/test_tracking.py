@@ -189,3 +189,21 @@ def test_bfloat16_gives_nearly_the_same_masks(tiny_folder: Any, stack: np.ndarra
             masks[dtype] = tracked(session, stop=4)
     for frame in range(4):
         assert iou(masks["float32"][frame][1], masks["bfloat16"][frame][1]) > 0.9
+
+
+def test_a_correction_forgets_what_was_tracked_without_it(
+    engine: Engine, stack: np.ndarray
+) -> None:
+    corrected = np.zeros(stack.shape[1:], bool)
+    corrected[40:70, 30:80] = True
+    with engine.open(stack) as session:
+        click(session, 1)
+        tracked(session)
+        session.segment(1, frame=6, mask=corrected)
+        resumed = tracked(session, start=7)
+    with engine.open(stack) as session:
+        click(session, 1)
+        session.segment(1, frame=6, mask=corrected)
+        fresh = tracked(session, start=7)
+    for frame, masks in fresh.items():
+        np.testing.assert_array_equal(masks[1], resumed[frame][1])
