@@ -12,13 +12,13 @@ from PIL import Image, ImageDraw, ImageFont
 from napari_sa2va.core.frames import RGBFrame
 from napari_sa2va.core.masks import BoolMask
 
-# Colours that people with any colour vision tell apart (Okabe and Ito), bright ones first.
+# Colours that people with any colour vision tell apart, after Okabe and Ito; bright ones first.
 PALETTE = (
     (86, 180, 233),
-    (230, 159, 0),
+    (240, 96, 170),
     (0, 200, 140),
     (240, 228, 66),
-    (204, 121, 167),
+    (230, 159, 0),
     (213, 94, 0),
     (0, 114, 178),
 )
