@@ -81,3 +81,11 @@ def _materialize(golden: Path, pack: str, folder: Path) -> Path:
     # The official layout does not say how small the trunk of SAM 2 is; the pack does.
     shutil.copyfile(golden / pack / "grounding.json", checkpoint / "grounding.json")
     return checkpoint
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny checkpoint of random weights, made here; do not change it."""
+    from tests.tiny import write_checkpoint
+
+    return write_checkpoint(tmp_path_factory.mktemp("tiny"))
