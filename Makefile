@@ -7,7 +7,6 @@ HEADLESS := $(if $(filter Linux,$(shell uname)),$(if $(DISPLAY)$(WAYLAND_DISPLAY
 
 # uv where there is one: it installs in a fraction of pip's time.
 INSTALL := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install) --quiet
-BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format docs bench constraints display clean
@@ -34,9 +33,11 @@ format: $(VENV)/.installed-test ## let ruff fix what it can
 docs: $(VENV)/.installed-docs ## build the documentation into build/docs
 	$(BIN)/mkdocs build --strict
 
-bench: $(VENV)/.installed-test ## measure speed and memory
-	@test -n "$(BENCHMARKS)" || { echo "There are no benchmarks yet."; exit 1; }
-	@for file in $(BENCHMARKS); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+bench: $(VENV)/.installed-test display ## measure speed and memory
+	$(BIN)/python -m benchmarks.imports
+	$(BIN)/python -m benchmarks.memory 100 1000
+	$(BIN)/python -m benchmarks.tracking nano
+	$(DISPLAY_RUN) $(BIN)/python -m benchmarks.stall
 
 constraints: ## resolve constraints.txt anew (needs uv)
 	scripts/resolve-constraints > constraints.txt.new
