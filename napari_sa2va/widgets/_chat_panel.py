@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from qtpy.QtCore import QUrl, Signal
-from qtpy.QtGui import QTextCursor
+from qtpy.QtGui import QTextBlockFormat, QTextCursor
 from qtpy.QtWidgets import (
     QComboBox,
     QGridLayout,
@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_sa2va.core.events import ObjectFound
 from napari_sa2va.widgets._answer_html import OBJECT_LINK, Color, Message
+from napari_sa2va.widgets._sent import LOOKS
 
 _WELCOME = (
     "Ask about the images. Where the answer names an object, its phrase is coloured: click it to "
@@ -59,10 +60,12 @@ class ChatPanel(QWidget):
         self.input.setToolTip("A question about the images. Enter sends it.")
         self.input.setAccessibleName("Question")
         self.look_at = QComboBox(self)
-        self.look_at.addItems(["Range", "This frame"])
+        self.look_at.addItems(LOOKS)
         self.look_at.setToolTip(
-            "What the model looks at: five frames spread over the range, or the frame shown"
+            "The frames that the model looks at to answer: five from the one shown, that one "
+            "alone, or five spread over the range. What it finds is followed through all frames."
         )
+        self.look_at.setAccessibleName("Frames to look at")
         self.send = QPushButton("Send", self)
         self.send.setToolTip("Ask the question (Enter)")
         self.stop = QPushButton("Stop", self)
@@ -89,16 +92,20 @@ class ChatPanel(QWidget):
         """The conversation so far."""
         return tuple(self._messages)
 
-    @property
-    def only_this_frame(self) -> bool:
-        """Whether the model is to look at nothing but the frame shown."""
-        return self.look_at.currentIndex() == 1
-
     def begin_answer(self, question: str) -> None:
         """The question is sent; what the model writes follows."""
         self.input.clear()
         self.add_message("user", question)
         self.add_message("model")
+
+    def begin_anew(self) -> None:
+        """The question on its way is the first that the model knows of."""
+        question, answer = self._messages[-2:]
+        if len(self._messages) > 2:
+            del self._messages[-2:]
+            note = "The images look different now: a new conversation begins."
+            self._messages += [Message("note", note), question, answer]
+            self.redraw()
 
     def set_color(self, color: Callable[[int], tuple[float, float, float]]) -> None:
         """Draw objects in these colours from now on."""
@@ -156,8 +163,12 @@ class ChatPanel(QWidget):
         cursor = self._end()
         cursor.setPosition(self._last_begins, QTextCursor.MoveMode.KeepAnchor)
         cursor.removeSelectedText()
+        spaced = QTextBlockFormat()
+        spaced.setBottomMargin(6)
         if self._last_begins:
-            cursor.insertBlock()
+            cursor.insertBlock(spaced)
+        else:
+            cursor.setBlockFormat(spaced)
         cursor.insertHtml(self._html(message))
         if follow:
             bar.setValue(bar.maximum())

@@ -9,6 +9,7 @@ import numpy as np
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.widgets._geometry import image_shape
+from napari_sa2va.widgets._undo import copied
 
 if TYPE_CHECKING:
     import napari
@@ -92,12 +93,14 @@ class ObjectLabels:
                 "verified": [len(record.verified_frames) for record in records],
             }
         )
+        # What `ObjectRecord.to_dict` gives; on long stacks that takes too long for this thread.
+        objects = {label: vars(record) for label, record in copied(self.records).items()}
         verified = {frame for record in records for frame in record.verified_frames}
         self.layer.metadata = self.layer.metadata | {
             KEY: {
                 "image": self._image.name,
                 "model": model,
-                "objects": {record.object_id: record.to_dict() for record in records},
+                "objects": objects,
                 "verified_frames": sorted(verified),
             }
         }

@@ -20,6 +20,7 @@ _TOOLTIPS = (
     "Mean predicted overlap (IoU) over the frames in which the object is present",
     "The frames in which the object is present",
 )
+_MADE_BY = {"point": "clicked", "box": "boxed", "mask": "painted"}
 _NO_PARENT = QModelIndex()
 
 
@@ -82,10 +83,14 @@ class ObjectTableModel(QAbstractTableModel):
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         record, column = self._rows[index.row()], index.column()
-        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
+        if role == Qt.ItemDataRole.DisplayRole:
             return _text(record, column)
+        if role == Qt.ItemDataRole.EditRole:
+            return record.phrase
         if role == Qt.ItemDataRole.DecorationRole and column == _ID:
             return QColor.fromRgbF(*self._color(record.object_id))
+        if role == Qt.ItemDataRole.ForegroundRole and column == _PHRASE and not record.phrase:
+            return QColor(128, 128, 128)
         if role == Qt.ItemDataRole.ToolTipRole:
             return record.phrase if column == _PHRASE else _TOOLTIPS[column]
         return None
@@ -160,7 +165,8 @@ def _text(record: ObjectRecord, column: int) -> str:
     if column == _ID:
         return str(record.object_id)
     if column == _PHRASE:
-        return record.phrase
+        kinds = [_MADE_BY.get(prompt["kind"], "") for prompt in record.prompts[:1]]
+        return record.phrase or "".join(kinds)
     if column == _SCORE:
         return f"{record.mean_score:.2f}"
     return _ranges(present_frames(record))

@@ -50,8 +50,21 @@ class SameObject:
     known_as: int
 
 
+@dataclass(frozen=True)
+class ConversationBegan:
+    """The session is another one: it knows nothing of what was said before."""
+
+
 Update = (
-    Token | ObjectFound | MaskWritten | SameObject | FramesChanged | Progress | Finished | Failed
+    Token
+    | ConversationBegan
+    | ObjectFound
+    | MaskWritten
+    | SameObject
+    | FramesChanged
+    | Progress
+    | Finished
+    | Failed
 )
 
 
@@ -175,6 +188,8 @@ def ask(
     """Ask a question; what the answer grounds is followed through the range of frames."""
     yield from _loading(work)
     session = work.open()
+    if work.sessions.is_another:
+        yield ConversationBegan()
     whole = (start, stop) == (0, work.frames.shape[0])
     found: list[int] = []
     for update in _apply(work, session, session.ask(question, look_at, track=whole)):

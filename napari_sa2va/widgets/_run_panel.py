@@ -52,6 +52,9 @@ class RunPanel(QWidget):
         self.bar = QProgressBar(self)
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(6)
+        policy = self.bar.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.bar.setSizePolicy(policy)
         self.message = QLabel(self)
         self.message.setToolTip("What is going on")
 
@@ -75,6 +78,7 @@ class RunPanel(QWidget):
         self.cancel.clicked.connect(self.cancel_wanted)
         self.undo.clicked.connect(self.undo_wanted)
         self.clear.clicked.connect(self.clear_wanted)
+        self.set_running(False)
         self.set_possible(has_frames=False, has_objects=False, undo_title="")
         self.show_message("")
 
@@ -89,8 +93,8 @@ class RunPanel(QWidget):
     def set_running(self, running: bool) -> None:
         """While a run is on its way, it can only be cancelled."""
         self._running = running
-        self.bar.setRange(0, 0 if running else 1)
-        self.bar.setValue(0)
+        self.bar.setRange(0, 0)
+        self.bar.setVisible(running)
         self._enable()
 
     def show_progress(self, progress: Progress) -> None:

@@ -16,7 +16,7 @@ from napari_sa2va.core.events import ObjectFound
 from napari_sa2va.widgets._backend_line import BUNDLED, BackendLine
 from napari_sa2va.widgets._chat_panel import ChatPanel
 from napari_sa2va.widgets._geometry import go_to_frame
-from napari_sa2va.widgets._object_table import ObjectTable
+from napari_sa2va.widgets._object_panel import ObjectPanel
 from napari_sa2va.widgets._prompt_panel import PromptPanel
 from napari_sa2va.widgets._prompting import Prompting
 from napari_sa2va.widgets._run_panel import RunPanel
@@ -53,7 +53,8 @@ class Sa2VAWidget(QWidget):
         self.picker = StackPicker(viewer, self)
         self.prompts = PromptPanel(self)
         self.runs = RunPanel(self)
-        self.table = ObjectTable(self)
+        self.objects = ObjectPanel(self)
+        self.table = self.objects.table
         self.chat = ChatPanel(self)
         self.prompting = Prompting(viewer, self.prompts)
         self.workbench = Workbench(viewer, _sessions(backend, BUNDLED), self)
@@ -70,7 +71,7 @@ class Sa2VAWidget(QWidget):
     def _lay_out(self) -> None:
         splitter = QSplitter(Qt.Orientation.Vertical, self)
         splitter.setChildrenCollapsible(False)
-        splitter.addWidget(self.table)
+        splitter.addWidget(self.objects)
         splitter.addWidget(self.chat)
         splitter.setStretchFactor(0, 2)
         splitter.setStretchFactor(1, 3)
@@ -97,6 +98,8 @@ class Sa2VAWidget(QWidget):
         self.table.object_selected.connect(self.select_object)
         self.table.object_opened.connect(self.go_to_object)
         self.table.objects.renamed.connect(self.workbench.rename)
+        self.objects.verified.connect(self._on_verified)
+        self._viewer.dims.events.point.connect(self._on_moved)
         self.chat.sent.connect(self.ask)
         self.chat.stop_requested.connect(self.workbench.runner.cancel)
         self.chat.object_clicked.connect(self.go_to_object)
@@ -107,6 +110,7 @@ class Sa2VAWidget(QWidget):
         self.workbench.object_found.connect(self._on_object_found)
         self.workbench.object_known.connect(self._on_object_known)
         self.workbench.answer_grew.connect(self._on_answer_grew)
+        self.workbench.conversation_began.connect(self.chat.begin_anew)
         self.workbench.label_selected.connect(self._on_label_selected)
         self.workbench.recolored.connect(self.chat.redraw)
         self._info_timer.timeout.connect(self._show_info)
@@ -180,6 +184,7 @@ class Sa2VAWidget(QWidget):
 
     def _end(self) -> None:
         self._info_timer.stop()
+        self._viewer.dims.events.point.disconnect(self._on_moved)
         self.picker.end()
         self.workbench.end()
 
@@ -215,7 +220,7 @@ class Sa2VAWidget(QWidget):
         if not question:
             raise InputError("The question is empty.", "Write one, then press Enter.")
         sent = self._sent()
-        look_at = [sent.frame] if self.chat.only_this_frame else sent.spread()
+        look_at = sent.looked_at(self.chat.look_at.currentText())
         self.chat.begin_answer(question)
         self.workbench.ask(sent, question, look_at, self._taken())
 
@@ -230,8 +235,19 @@ class Sa2VAWidget(QWidget):
 
     def _on_stack_changed(self) -> None:
         self.prompting.image = self.picker.image
+        self._on_moved()
         self.workbench.look_at(self.picker.image, self.picker.geometry)
         self._show_possible()
+
+    def _on_moved(self, _: object = None) -> None:
+        frame = self.picker.frame
+        if frame is not None:
+            self.objects.show_frame(frame)
+
+    def _on_verified(self, object_id: int, verified: bool) -> None:
+        frame = self.picker.frame
+        if frame is not None:
+            self.workbench.verify(object_id, frame, verified)
 
     def _on_started(self, title: str) -> None:
         self._running = title
@@ -259,9 +275,9 @@ class Sa2VAWidget(QWidget):
     def _on_objects_changed(self) -> None:
         objects = self.workbench.objects
         if objects is None:
-            self.table.objects.show_records({}, lambda _: (0.5, 0.5, 0.5))
+            self.objects.show_records({}, lambda _: (0.5, 0.5, 0.5))
         else:
-            self.table.objects.show_records(objects.records, objects.color)
+            self.objects.show_records(objects.records, objects.color)
         self._show_possible()
 
     def _on_object_found(self, found: ObjectFound) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 BACKWARD, BOTH, FORWARD = "backward", "both", "forward"
 
+LOOKS = FROM_HERE, THIS_FRAME, OVER_RANGE = "Five from here", "This frame", "Five over the range"
+
 # As many frames as the official code shows the language side of a video.
 _LOOKED_AT = 5
 
@@ -58,7 +60,13 @@ class Sent:
         backward, forward = (self.start, self.frame + 1, True), (self.frame, self.stop, False)
         return {BACKWARD: [backward], BOTH: [backward, forward], FORWARD: [forward]}[direction]
 
-    def spread(self) -> list[int]:
-        """A few frames spread over the range, for the language side to look at."""
-        frames = np.linspace(self.start, self.stop - 1, _LOOKED_AT).round().astype(int)
-        return sorted(set(frames.tolist()))
+    def looked_at(self, how: str) -> list[int]:
+        """Which frames the language side looks at: one of `LOOKS`."""
+        here = min(max(self.frame, self.start), self.stop - 1)
+        if how == THIS_FRAME:
+            return [here]
+        if how == FROM_HERE:
+            first = max(self.start, min(here, self.stop - _LOOKED_AT))
+            return list(range(first, min(first + _LOOKED_AT, self.stop)))
+        spread = np.linspace(self.start, self.stop - 1, _LOOKED_AT).round().astype(int)
+        return sorted(set(spread.tolist()))

@@ -58,6 +58,8 @@ class Sessions:
     ----------
     ids : ObjectIds
         The objects of the session.
+    is_another : bool
+        Whether the session given last took the place of another.
     """
 
     def __init__(self, make_backend: Callable[[], Backend], model: str) -> None:
@@ -71,6 +73,7 @@ class Sessions:
         self._lock = threading.RLock()
         self._ended = False
         self._in_flight = False
+        self.is_another = False
         self.ids = ObjectIds()
 
     @property
@@ -90,9 +93,12 @@ class Sessions:
             if self._ended:
                 raise Sa2VAError("The widget is closed.", "Open it again.")
             if self._session is None or self._frames is None or self._frames.key != frames.key:
+                self.is_another = self._session is not None
                 self.close_session()
                 self._session = self._open(frames)
                 self._frames = frames
+            else:
+                self.is_another = False
             self._drop_forgotten(self._session)
             return self._session
 

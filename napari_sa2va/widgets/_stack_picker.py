@@ -119,7 +119,7 @@ class StackPicker(QWidget):
             )
         geometry = stack_geometry(self._viewer, image, self.time_axis)
         frames = snapshot(self._viewer, image, self._images(), geometry)
-        frame = geometry.frame_of(current_position(self._viewer, image)) or 0
+        frame = self.frame or 0
         stop = min(self.last.value() + 1, geometry.stack_shape[0])
         return Sent(image, geometry, frames, frame, min(self.first.value(), stop - 1), stop)
 
@@ -128,6 +128,14 @@ class StackPicker(QWidget):
         """How the image is read as a stack, where the viewer stands."""
         image = self.image
         return None if image is None else stack_geometry(self._viewer, image, self.time_axis)
+
+    @property
+    def frame(self) -> int | None:
+        """Where the viewer stands; None where there is no image."""
+        image, geometry = self.image, self.geometry
+        if image is None or geometry is None:
+            return None
+        return geometry.frame_of(current_position(self._viewer, image))
 
     @property
     def time_axis(self) -> int | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -74,7 +73,7 @@ class UndoStep:
     changes: list[PlaneChange] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.records = deepcopy(self.records)
+        self.records = copied(self.records)
 
     @property
     def nbytes(self) -> int:
@@ -84,6 +83,19 @@ class UndoStep:
         """The objects that the run made or changed, given what they are now."""
         written = {label for change in self.changes for label in (change.before, change.after)}
         return (written | (records.keys() ^ self.records.keys())) - {0}
+
+
+def copied(records: Mapping[int, ObjectRecord]) -> dict[int, ObjectRecord]:
+    """A copy of records that shares nothing that changes; far quicker than `deepcopy`."""
+    return {
+        object_id: replace(
+            record,
+            prompts=list(record.prompts),
+            scores=dict(record.scores),
+            verified_frames=list(record.verified_frames),
+        )
+        for object_id, record in records.items()
+    }
 
 
 class UndoStack:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_warning
@@ -20,11 +19,18 @@ from napari_sa2va.widgets._labels_writer import LabelsWriter
 from napari_sa2va.widgets._object_labels import ObjectLabels
 from napari_sa2va.widgets._prompt_layers import described
 from napari_sa2va.widgets._redraw import Redraw
-from napari_sa2va.widgets._requests import FramesChanged, MaskWritten, SameObject, Update, Work
+from napari_sa2va.widgets._requests import (
+    ConversationBegan,
+    FramesChanged,
+    MaskWritten,
+    SameObject,
+    Update,
+    Work,
+)
 from napari_sa2va.widgets._runner import Runner
 from napari_sa2va.widgets._sent import Sent
 from napari_sa2va.widgets._sessions import Sessions
-from napari_sa2va.widgets._undo import UndoStack, UndoStep
+from napari_sa2va.widgets._undo import UndoStack, UndoStep, copied
 
 if TYPE_CHECKING:
     import napari
@@ -49,6 +55,8 @@ class Workbench(QObject):
         The first of these objects, just found, is the second, which is kept.
     answer_grew : str
         More text of an answer, as the model writes it.
+    conversation_began
+        What was said before is forgotten: what is sent has changed.
     label_selected : int
         The user selected an object in the Labels layer.
     recolored
@@ -62,6 +70,7 @@ class Workbench(QObject):
     object_found = Signal(object)
     object_known = Signal(int, int)
     answer_grew = Signal(str)
+    conversation_began = Signal()
     label_selected = Signal(int)
     recolored = Signal()
 
@@ -145,7 +154,7 @@ class Workbench(QObject):
         if step is None or self.objects is None:
             return
         changed = step.objects_changed(self.records)
-        self.objects.records = deepcopy(step.records)
+        self.objects.records = copied(step.records)
         self.started.emit(f"Undo: {step.title}")
         self._run(requests.undo(self.sessions, step, changed))
 
@@ -188,6 +197,8 @@ class Workbench(QObject):
         match update:
             case Token(text):
                 self.answer_grew.emit(text)
+            case ConversationBegan():
+                self.conversation_began.emit()
             case ObjectFound():
                 self._on_found(update)
             case MaskWritten(frame, object_id, score):
@@ -206,7 +217,7 @@ class Workbench(QObject):
     def _on_found(self, found: ObjectFound) -> None:
         record = self.records.setdefault(found.object_id, ObjectRecord(found.object_id))
         record.phrase = found.phrase
-        record.prompts += deepcopy(self._prompts)
+        record.prompts += self._prompts
         self._attach()
         self.object_found.emit(found)
         self._redraw.soon()

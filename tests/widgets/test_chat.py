@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from qtpy.QtCore import Qt, QUrl
 
 from tests.widgets.test_segmenting import click, labels_of
@@ -20,7 +21,7 @@ def test_an_answer_points_at_objects(dock, stack, run, qtbot, backend) -> None:
     widget._viewer.dims.set_current_step(0, 5)
     assert run(widget, lambda: ask(widget, qtbot, "what is there?")) == "done"
     call = backend.sessions[0].calls[0]
-    assert call == ("ask", "what is there?", [0, 3, 6, 8, 11], True, True)
+    assert call == ("ask", "what is there?", [5, 6, 7, 8, 9], True, True)
     text = widget.chat.transcript.toPlainText().replace("\xa0", " ")
     assert "what is there?" in text
     assert " ".join(text.split()).endswith("I see a cell and a dot .")
@@ -86,12 +87,32 @@ def test_what_users_and_models_write_is_text(dock, stack, run, backend) -> None:
     assert "<b>x</b> & <img src='y'>" in text
 
 
-def test_the_frame_shown_can_be_asked_about(dock, stack, run, backend) -> None:
+@pytest.mark.parametrize(
+    ("look", "at", "frames"),
+    [
+        (0, 3, [3, 4, 5, 6, 7]),
+        (0, 11, [7, 8, 9, 10, 11]),
+        (1, 7, [7]),
+        (2, 7, [0, 3, 6, 8, 11]),
+    ],
+)
+def test_what_the_model_looks_at(dock, stack, run, backend, look, at, frames) -> None:
     widget = dock(stack)
-    widget._viewer.dims.set_current_step(0, 7)
-    widget.chat.look_at.setCurrentIndex(1)
+    widget._viewer.dims.set_current_step(0, at)
+    widget.chat.look_at.setCurrentIndex(look)
     run(widget, lambda: widget.ask("hm?"))
-    assert backend.sessions[0].calls[0][2] == [7]
+    assert backend.sessions[0].calls[0][2] == frames
+
+
+def test_other_settings_begin_another_conversation(dock, stack, run, backend) -> None:
+    widget = dock(stack)
+    run(widget, lambda: widget.ask("first"))
+    run(widget, lambda: widget.ask("second"))
+    assert [m.role for m in widget.chat.messages] == ["user", "model"] * 2
+    widget._viewer.layers["movie"].gamma = 0.5
+    run(widget, lambda: widget.ask("third"))
+    assert [m.role for m in widget.chat.messages[4:]] == ["note", "user", "model"]
+    assert widget.chat.messages[-1].text == backend.answer
 
 
 def test_what_is_found_is_followed_through_the_range_only(dock, stack, run, backend) -> None:

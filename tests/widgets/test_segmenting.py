@@ -298,3 +298,53 @@ def test_an_rgb_movie(dock, stack, run, backend) -> None:
     run(widget, widget.segment)
     assert labels_of(widget).data.shape == stack.shape
     assert np.array_equal(backend.sessions[0].frames.frame(2), rgb[2])
+
+
+def test_verified_masks_are_not_changed_by_propagation(dock, stack, run) -> None:
+    widget = dock(stack)
+    click(widget, (0, 28, 10))
+    run(widget, widget.segment)
+    run(widget, lambda: widget.propagate("forward"))
+    widget._viewer.dims.set_current_step(0, 6)
+    widget.table.select_object(1)
+    assert widget.objects.verify.isEnabled()
+    widget.objects.verify.click()
+    layer = labels_of(widget)
+    assert layer.metadata["sa2va"]["objects"][1]["verified_frames"] == [6]
+    before = layer.data.copy()
+    widget._viewer.dims.set_current_step(0, 0)
+    assert not widget.objects.verify.isChecked()
+    click(widget, (0, 40, 40))
+    run(widget, widget.segment)
+    run(widget, lambda: widget.propagate("forward"))
+    assert np.array_equal(layer.data[6], before[6])
+    assert not np.array_equal(layer.data[7], before[7])
+
+
+def test_the_list_of_objects(dock, stack, run, qtbot) -> None:
+    widget = dock(stack)
+    widget.prompts.text.setText("cells")
+    run(widget, widget.segment)
+    widget._viewer.dims.set_current_step(0, 3)
+    widget.new_object()
+    click(widget, (3, 40, 40))
+    run(widget, widget.segment)
+    model = widget.table.objects
+    rows = [[model.index(r, c).data() for c in range(4)] for r in range(3)]
+    assert rows == [
+        ["1", "a cell", "0.90", "0"],
+        ["2", "a dot", "0.90", "0"],
+        ["3", "clicked", "0.90", "3"],
+    ]
+    layer = labels_of(widget)
+    swatch = model.index(1, 0).data(Qt.ItemDataRole.DecorationRole)
+    assert np.allclose(swatch.getRgbF()[:3], layer.get_color(2)[:3], atol=0.01)
+    widget.table.selectRow(1)
+    assert layer.selected_label == 2
+    layer.selected_label = 3
+    assert widget.table.selected_id == 3
+    widget._viewer.dims.set_current_step(0, 8)
+    widget.table.doubleClicked.emit(model.index(2, 1))
+    assert widget._viewer.dims.current_step[0] == 3
+    model.setData(model.index(2, 1), "mitochondrion")
+    assert layer.features["phrase"].tolist() == ["a cell", "a dot", "mitochondrion"]
