@@ -29,8 +29,9 @@ class ObjectPanel(QWidget):
         self._frame = 0
 
         self.table = ObjectTable(self)
-        self.verify = QCheckBox("The selected object's mask is right in this frame", self)
+        self.verify = QCheckBox("Mask is right in this frame", self)
         self.verify.setToolTip(
+            "The selected object's mask in the frame shown is verified. "
             "Verified masks are never changed by propagation, and they guide it. "
             "Masks that you paint count as verified."
         )
