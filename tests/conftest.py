@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -21,12 +20,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # An empty path: read no settings of the person who runs the tests, and write none.
 os.environ["NAPARI_CONFIG"] = ""
 os.environ["HF_HUB_OFFLINE"] = "1"
-
-# The LLVM in triton crashes when it is loaded after the one of Mesa's software OpenGL, which draws
-# the canvas under Xvfb. A crash ends the whole run, so here triton goes first;
-# tests/test_architecture.py holds the package to doing without this.
-with contextlib.suppress(ImportError):
-    import triton._C.libtriton  # noqa: F401
 
 _GUI_FIXTURES = {"make_napari_viewer", "make_napari_viewer_proxy", "qapp", "qtbot"}
 

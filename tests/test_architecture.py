@@ -71,7 +71,6 @@ def test_napari_finds_the_installed_plugin() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="triton's LLVM crashes beside Mesa's", strict=False)
 @pytest.mark.usefixtures("qapp")
 def test_the_engine_loads_after_the_canvas_is_drawn() -> None:
     code = (
