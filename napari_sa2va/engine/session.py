@@ -7,21 +7,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from napari_sa2va.core.answers import Answer, Segmentation, SegmentedObject
+from napari_sa2va.core.answers import Segmentation
 from napari_sa2va.core.errors import InputError
-from napari_sa2va.core.events import Event, Finished, Mask, ObjectFound, Progress, Token
+from napari_sa2va.core.events import Event, Mask, Progress
 from napari_sa2va.core.frames import FrameSource, check_frame
-from napari_sa2va.core.masks import BoolMask, PackedMasks
+from napari_sa2va.core.masks import BoolMask
 from napari_sa2va.core.prompts import PointPrompt, TextPrompt, frame_prompts
+from napari_sa2va.engine.answering import Answering, Question
 from napari_sa2va.engine.cache import EmbeddingCache
-from napari_sa2va.engine.chat import Chat, Turn, Visual
+from napari_sa2va.engine.chat import Chat, Turn
+from napari_sa2va.engine.looking import Looking
 from napari_sa2va.engine.masks import full_size_mask
 from napari_sa2va.engine.request import Request
 from napari_sa2va.engine.runtime import Runtime
 from napari_sa2va.engine.tracker import TrackedMask, Tracker
-from napari_sa2va.engine.writing import Writing
 from napari_sa2va.models.grounding import FrameFeatures, encode_image, grounding_pixels
 from napari_sa2va.models.internvl import MAX_VIDEO_FRAMES
 
@@ -52,10 +52,21 @@ class Session:
         self._runtime = runtime
         self._frames = frames
         self._embeddings = EmbeddingCache(self._encode_frame, embedding_budget)
+        self._looking = Looking(runtime, frames)
         self._chat = Chat(runtime.model, runtime.tokens, runtime.autocast)
-        self._tracker = self._new_tracker()
+        self._tracker = Tracker(
+            runtime.model.grounding, self._embeddings.__getitem__, frames.shape, runtime.autocast
+        )
+        self._answering = Answering(
+            runtime,
+            self._looking,
+            self._chat,
+            self._tracker,
+            frames.shape,
+            self._begin_object,
+            self._mask,
+        )
         self._turns: list[Turn] = []
-        self._visual: Visual | None = None
         self._closed = False
         self.scores: dict[int, dict[int, float]] = {}
         self.phrases: dict[int, str] = {}
@@ -101,7 +112,8 @@ class Session:
         track : bool
             Follow what was found through the whole stack.
         remember : bool
-            Let the question see and join the session's conversation.
+            Let the question see and join the session's conversation. A question that comes with
+            its own `history` joins none.
 
         Returns
         -------
@@ -119,7 +131,9 @@ class Session:
         looked_at = self._looked_at(frames)
         masks = [self._region(region) for region in regions or ()]
         past = self._past(history, remember)
-        return Request(self._ask(text, looked_at, masks, past, track, remember))
+        question = Question(text, looked_at, masks, past, track)
+        keep = self._turns.append if remember and history is None else _forget
+        return Request(self._answering.answer(question, keep))
 
     def segment(
         self,
@@ -221,7 +235,7 @@ class Session:
 
     def reset(self) -> None:
         """Forget all objects and the conversation; image embeddings stay."""
-        self._tracker = self._new_tracker()
+        self._tracker.objects.clear()
         self._turns.clear()
         self._chat.forget()
         self.scores.clear()
@@ -231,7 +245,7 @@ class Session:
         """Free what the session holds."""
         self.reset()
         self._embeddings.clear()
-        self._visual = None
+        self._looking.forget()
         self._closed = True
 
     def __enter__(self) -> Session:
@@ -239,76 +253,6 @@ class Session:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-    def _ask(
-        self,
-        text: str,
-        frames: tuple[int, ...],
-        regions: list[BoolMask],
-        past: list[Turn],
-        track: bool,
-        remember: bool,
-    ) -> Iterator[Event]:
-        yield Progress(0, len(frames), "looking at frames")
-        visual = self._look(frames, regions)
-        writing = Writing(self._runtime.tokens, text)
-        embeddings: dict[int, Tensor] = {}
-        objects: dict[int, SegmentedObject] = {}
-        for step in self._chat.stream(self._chat.prompt(visual, past, text), visual):
-            piece, found = writing.add(step.token)
-            if step.hidden is None:  # what ends the answer is not for a reader's eyes
-                break
-            if piece:
-                yield Token(piece)
-            if found is not None:
-                object_id = self._new_id()
-                phrase, span = found
-                objects[object_id] = SegmentedObject(
-                    object_id, phrase, span, PackedMasks(self.shape)
-                )
-                embeddings[object_id] = self._project(step.hidden)
-                self.phrases[object_id] = phrase
-                self.scores[object_id] = {}
-                yield ObjectFound(object_id, phrase, span)
-        if tail := writing.flush():
-            yield Token(tail)
-        if remember:
-            self._turns.append(writing.turn(self._chat.stop_ids))
-        if embeddings:
-            yield from self._ground(embeddings, objects, frames, track)
-        yield Finished(Answer(writing.text, list(objects.values())))
-
-    def _ground(
-        self,
-        embeddings: dict[int, Tensor],
-        objects: dict[int, SegmentedObject],
-        frames: tuple[int, ...],
-        track: bool,
-    ) -> Iterator[Event]:
-        total = self.shape[0] if track else len(frames)
-        done = 0
-        for frame in frames:
-            masks = self._tracker.condition_on_language(frame, embeddings)
-            for object_id, found in masks.items():
-                yield self._record(frame, objects[object_id], found)
-            done += 1
-            yield Progress(done, total, "frames")
-        if not track:
-            return
-        forward = [f for f in range(frames[0], self.shape[0]) if f not in frames]
-        backward = range(frames[0] - 1, -1, -1)
-        for route, reverse in ((forward, False), (backward, True)):
-            for frame in route:
-                for object_id, found in self._tracker.track(frame, list(objects), reverse).items():
-                    yield self._record(frame, objects[object_id], found)
-                done += 1
-                yield Progress(done, total, "frames")
-
-    def _record(self, frame: int, target: SegmentedObject, found: TrackedMask) -> Mask:
-        event = self._mask(frame, target.object_id, found)
-        target.packed[frame] = event.mask
-        target.frame_scores[frame] = event.score
-        return event
 
     def _propagate(
         self, ids: Sequence[int], frames: Sequence[int], reverse: bool
@@ -343,45 +287,11 @@ class Session:
         with self._runtime.autocast():
             return encode_image(sam2, pixels.to(self._runtime.model.device))
 
-    @torch.inference_mode()
-    def _look(self, frames: tuple[int, ...], regions: list[BoolMask]) -> Visual:
-        """What the language side sees; kept while the next question is about the same."""
-        language = self._runtime.model.language
-        cells = language.region_cells(regions) if regions else None
-        key = (frames, None if cells is None else tuple(cells.flatten().tolist()))
-        if self._visual is not None and self._visual.key == key:
-            return self._visual
-        if self.shape[0] == 1:
-            pixels = language.image_pixels(self._frames.frame(0))
-            text = language.image_text(len(pixels), 1)
-        else:
-            pixels = language.video_pixels([self._frames.frame(frame) for frame in frames])
-            text = language.image_text(1, len(pixels))
-        model = self._runtime.model
-        with self._runtime.autocast():
-            tiles = language.embed_images(pixels.to(model.device, model.dtype))
-        embeddings = tiles.flatten(0, 1)
-        if cells is not None:
-            text += language.region_text(cells)
-            embeddings = torch.cat([embeddings, *(tiles[-1][inside] for inside in cells)])
-        self._visual = Visual(key, text, embeddings)
-        return self._visual
-
-    @torch.inference_mode()
-    def _project(self, hidden: Tensor) -> Tensor:
-        with self._runtime.autocast():
-            return self._runtime.model.text_hidden_fcs(hidden).float()
-
-    def _new_tracker(self) -> Tracker:
-        return Tracker(
-            self._runtime.model.grounding,
-            self._embeddings.__getitem__,
-            self.shape,
-            self._runtime.autocast,
-        )
-
-    def _new_id(self) -> int:
-        return max((*self._tracker.objects, *self.scores), default=0) + 1
+    def _begin_object(self, phrase: str) -> int:
+        object_id = max((*self._tracker.objects, *self.scores), default=0) + 1
+        self.phrases[object_id] = phrase
+        self.scores[object_id] = {}
+        return object_id
 
     def _looked_at(self, frames: Sequence[int] | None) -> tuple[int, ...]:
         if frames is None:
@@ -436,3 +346,7 @@ class Session:
     def _check_open(self) -> None:
         if self._closed:
             raise InputError("The session is closed.", "Open a new one with engine.open(stack).")
+
+
+def _forget(turn: Turn) -> None:
+    """For answers that are not to join the conversation."""

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 import napari_sa2va
+from napari_sa2va.engine.answering import project
 from napari_sa2va.engine.chat import Step, Turn, Visual
 from napari_sa2va.engine.engine import Engine
 from napari_sa2va.engine.masks import full_size_mask
@@ -94,7 +95,7 @@ def check_grounding(session: Session, steps: list[Step], case: Case) -> None:
     seg = session._runtime.tokens.seg
     hidden = [step.hidden for step in steps if step.token == seg]
     np.testing.assert_allclose(torch.stack(hidden), case.arrays["seg_hidden"], atol=1e-4)
-    embeddings = {n: session._project(value) for n, value in enumerate(hidden, 1)}
+    embeddings = {n: project(session._runtime, value) for n, value in enumerate(hidden, 1)}
     projected = torch.stack(list(embeddings.values()))
     np.testing.assert_allclose(projected, case.arrays["seg_embed"], atol=2e-4)
 
@@ -122,7 +123,7 @@ def assert_same_mask(mask: np.ndarray, expected: np.ndarray) -> None:
 )
 def test_images_meet_the_official_implementation(engine: Engine, case: Case) -> None:
     with engine.open(case.stack) as session:
-        visual = session._look((0,), case.regions)
+        visual = session._looking.look((0,), case.regions)
         check_grounding(session, check_text(session, visual, case), case)
         assert session.encoded_frames == 1
 
@@ -131,7 +132,7 @@ def test_images_meet_the_official_implementation(engine: Engine, case: Case) -> 
 @pytest.mark.parametrize("case", ["b_video"], indirect=True)
 def test_video_meets_the_official_implementation(engine: Engine, case: Case) -> None:
     with engine.open(case.stack) as session:
-        visual = session._look((0, 1, 2, 3, 4), [])
+        visual = session._looking.look((0, 1, 2, 3, 4), [])
         check_grounding(session, check_text(session, visual, case), case)
         assert session.encoded_frames == 8
 
