@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_info, show_warning
@@ -62,6 +64,7 @@ class Sa2VAWidget(QWidget):
 
         self._lay_out()
         self._connect()
+        Thread(target=_import_ahead, daemon=True).start()
         if backend is not None:
             self.backend_line.show_model(backend.info.model)
             self.backend_line.model.setToolTip("The model was chosen by what opened this dock")
@@ -328,6 +331,12 @@ def _sessions(backend: Backend | None, model: str) -> Sessions:
         return LocalBackend(model=model, device="auto", dtype="auto")
 
     return Sessions(local, model)
+
+
+def _import_ahead() -> None:
+    """Import what napari would else import on the Qt thread when it makes our first layers."""
+    for module in ("pandas", "skimage.color.colorconv"):
+        import_module(module)
 
 
 def _line() -> QFrame:

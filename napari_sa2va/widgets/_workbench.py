@@ -88,6 +88,7 @@ class Workbench(QObject):
         self._writer: LabelsWriter | None = None
         self._prompts: list[dict[str, Any]] = []
         self._redraw = Redraw(viewer, self)
+        self._progress: Progress | None = None
         self._strokes: list[Any] = []
         # napari tells about a stroke before it writes it.
         self._paint_timer = QTimer(self, interval=0, singleShot=True)
@@ -210,7 +211,8 @@ class Workbench(QObject):
             case FramesChanged(frames):
                 self._redraw.soon(*frames)
             case Progress():
-                self.progressed.emit(update)
+                self._progress = update
+                self._redraw.soon()
             case Failed(message, hint):
                 show_error(f"{message} {hint}".strip())
 
@@ -248,6 +250,9 @@ class Workbench(QObject):
 
     def _show(self) -> None:
         """Show what is new."""
+        if self._progress is not None:
+            self.progressed.emit(self._progress)
+        self._progress = None
         stale = self._redraw.take()
         if stale and self.objects is not None and self._geometry is not None:
             self._attach()
