@@ -174,7 +174,10 @@ def attend(sam2: SAM2Base, top: Tensor, views: list[MemoryView]) -> Tensor:
 
 
 def encode(sam2: SAM2Base, top: Tensor, high_res_logits: Tensor, presence: Tensor) -> Tensor:
-    """The spatial memories (B, M, h, w) of B masks given as logits (B, 1, S, S)."""
+    """The spatial memories (B, M, h, w) of B masks given as logits (B, 1, S, S).
+
+    They are kept in bfloat16, as ``SAM2VideoPredictor`` does: half the bytes, and its results.
+    """
     objects = len(high_res_logits)
     features, _ = sam2._encode_new_memory(
         current_vision_feats=[_tokens(top).expand(-1, objects, -1)],
@@ -183,7 +186,7 @@ def encode(sam2: SAM2Base, top: Tensor, high_res_logits: Tensor, presence: Tenso
         object_score_logits=presence,
         is_mask_from_pts=False,
     )
-    return features
+    return features.bfloat16()
 
 
 def _tokens(features: Tensor) -> Tensor:

@@ -61,6 +61,9 @@ def test_clicks_track_as_in_the_predictor_of_sam2(
     engine: Engine, stack: np.ndarray, reverse: bool
 ) -> None:
     frame = len(stack) - 1 if reverse else 0
+    # At SAM 2's own input size: the predictor and Sa2VA resize masks to other sizes differently.
+    stack = np.pad(stack, ((0, 0), (0, 38), (0, 18)))
+    assert stack.shape[1:] == (128, 128)
     with engine.open(stack) as session:
         click(session, 1, 2, frame=frame)
         ours = tracked(session, reverse=reverse)
@@ -71,8 +74,7 @@ def test_clicks_track_as_in_the_predictor_of_sam2(
     assert list(ours) == list(expected)
     for t, masks in expected.items():
         for object_id, mask in masks.items():
-            # The predictor stores its memories in bfloat16, ours stay in float32.
-            assert iou(ours[t][object_id], mask) > 0.98
+            assert iou(ours[t][object_id], mask) > 0.999
 
 
 @pytest.mark.parametrize("kind", ["numpy", "dask", "zarr"])
