@@ -3,17 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.widgets._geometry import StackGeometry
 
+if TYPE_CHECKING:
+    from napari.layers import Labels
+    from napari.utils.events import Event
+
 # One stroke of napari's brush: where (slices or index arrays by axis), perhaps a mask, the labels
 # that were there, the label painted.
 Stroke = tuple[Any, ...]
+
+
+class Strokes(QObject):
+    """Gathers what is painted in one layer.
+
+    Signals
+    -------
+    painted : list of Stroke
+        The strokes are in the layer's data now.
+    """
+
+    painted = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._layer: Labels | None = None
+        self._strokes: list[Stroke] = []
+        # napari tells about a stroke before it writes it.
+        self._timer = QTimer(self, interval=0, singleShot=True)
+        self._timer.timeout.connect(self._tell)
+
+    def watch(self, layer: Labels) -> None:
+        """Gather the strokes of this layer from now on."""
+        self._layer = layer
+        layer.events.paint.connect(self._on_paint)
+
+    def _on_paint(self, event: Event) -> None:
+        if event.source is self._layer:
+            self._strokes += event.value
+            self._timer.start()
+
+    def _tell(self) -> None:
+        strokes, self._strokes = self._strokes, []
+        self.painted.emit(strokes)
 
 
 def take_up(

@@ -1,117 +1,18 @@
-"""What runs off the Qt thread: requests to the session, and what comes of them.
-
-Each request is a generator of updates. Masks are written where they arise; what is yielded is
-small, and all that the Qt thread has to do with it is to show it.
-"""
+"""The requests that run off the Qt thread, as generators of updates."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from napari_sa2va.backend.base import BackendSession
-from napari_sa2va.core.errors import InputError, Sa2VAError
-from napari_sa2va.core.events import Event, Failed, Finished, Mask, ObjectFound, Progress, Token
-from napari_sa2va.core.masks import BoolMask
+from napari_sa2va.core.errors import InputError
+from napari_sa2va.core.events import Event, ObjectFound, Progress
 from napari_sa2va.core.prompts import FramePrompts
-from napari_sa2va.core.records import ObjectRecord
-from napari_sa2va.widgets._frames import ViewedFrames
-from napari_sa2va.widgets._labels_writer import LabelsWriter, restore
-from napari_sa2va.widgets._object_labels import present_frames
+from napari_sa2va.widgets._labels_writer import restore
 from napari_sa2va.widgets._sessions import Sessions
 from napari_sa2va.widgets._undo import UndoStep
-
-# SAM 2 attends to a handful of prompted frames at a time; more would only cost.
-_MAX_SEEDS = 6
-
-
-@dataclass(frozen=True)
-class MaskWritten:
-    """An object's mask is in the labels of a frame."""
-
-    frame: int
-    object_id: int
-    score: float
-
-
-@dataclass(frozen=True)
-class FramesChanged:
-    """The labels of frames changed as a whole."""
-
-    frames: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class SameObject:
-    """What was found is an object that is there already; its masks are left as they are."""
-
-    object_id: int
-    known_as: int
-
-
-@dataclass(frozen=True)
-class ConversationBegan:
-    """The session is another one: it knows nothing of what was said before."""
-
-
-Update = (
-    Token
-    | ConversationBegan
-    | ObjectFound
-    | MaskWritten
-    | SameObject
-    | FramesChanged
-    | Progress
-    | Finished
-    | Failed
-)
-
-
-@dataclass
-class Work:
-    """What a request works with.
-
-    Attributes
-    ----------
-    sessions : Sessions
-        Where the model is.
-    frames : ViewedFrames
-        What is sent.
-    writer : LabelsWriter
-        Where masks go.
-    records : dict of int to ObjectRecord
-        The objects as they were when the request began; a copy.
-    reserved : set of int
-        Labels that no new object may have.
-    """
-
-    sessions: Sessions
-    frames: ViewedFrames
-    writer: LabelsWriter
-    records: Mapping[int, ObjectRecord]
-    reserved: set[int] = field(default_factory=set)
-
-    def open(self) -> BackendSession:
-        """The session; loads the model if need be."""
-        return self.sessions.session(self.frames)
-
-    def new_label(self) -> int:
-        """The next label that is free."""
-        label = max((*self.records, *self.reserved), default=0) + 1
-        self.reserved.add(label)
-        return label
-
-    def protects(self, label: int, frame: int) -> bool:
-        """Whether a person confirmed the mask: only their own prompts change it."""
-        record = self.records.get(label)
-        return record is not None and frame in record.verified_frames
-
-    def known_as(self, label: int, mask: Mask) -> int | None:
-        """The object that a new one turns out to be, by the first mask of it that is seen."""
-        if label in self.records or label in self.writer.seen:
-            return None
-        return self.writer.twin(mask)
+from napari_sa2va.widgets._updates import ConversationBegan, FramesChanged, SameObject, Update
+from napari_sa2va.widgets._work import Work, apply, closing_if_possible, known_to_session
 
 
 def segment(
@@ -136,14 +37,14 @@ def segment(
     session = work.open()
     if text:
         events = session.ask(sentence, [frame], track=False, remember=False)
-        yield from _apply(work, session, _call_it(text, sentence, events), asked=text)
+        yield from apply(work, session, _call_it(text, sentence, events), asked=text)
     for done, (label, given) in enumerate(prompts.items()):
         yield Progress(done, len(prompts), "objects")
-        session_id = _known(work, session, label, frame, corrects=True)
+        session_id = known_to_session(work, session, label, frame, corrects=True)
         points = [(point.y, point.x, point.positive) for point in given.points]
         box = given.box and (given.box.y0, given.box.x0, given.box.y1, given.box.x1)
         events = session.segment(session_id, frame, points or None, box)
-        yield from _apply(work, session, events, by_hand=True)
+        yield from apply(work, session, events, by_hand=True)
 
 
 def propagate(
@@ -164,13 +65,13 @@ def propagate(
     """
     yield from _loading(work)
     session = work.open()
-    known = (_known(work, session, label, frame) for label in labels)
+    known = (known_to_session(work, session, label, frame) for label in labels)
     ids = [session_id for session_id in known if session_id is not None]
     if not ids:
         raise InputError("The objects have no mask to follow.", "Segment them first.")
     total, before = sum(stop - start for start, stop, _ in legs), 0
     for start, stop, reverse in legs:
-        for update in _apply(work, session, session.propagate(ids, start, stop, reverse)):
+        for update in apply(work, session, session.propagate(ids, start, stop, reverse)):
             if isinstance(update, Progress):
                 update = Progress(before + update.done, total, update.what)
             yield update
@@ -192,7 +93,7 @@ def ask(
         yield ConversationBegan()
     whole = (start, stop) == (0, work.frames.shape[0])
     found: list[int] = []
-    for update in _apply(work, session, session.ask(question, look_at, track=whole)):
+    for update in apply(work, session, session.ask(question, look_at, track=whole)):
         if isinstance(update, ObjectFound):
             found.append(update.object_id)
         elif isinstance(update, SameObject):
@@ -228,93 +129,7 @@ def _loading(work: Work) -> Iterator[Update]:
 
 def _call_it(text: str, sentence: str, events: Iterator[Event]) -> Iterator[Event]:
     """Where the model does not name an object, it is called what the user wrote."""
-    with _closing(events):
+    with closing_if_possible(events):
         for event in events:
             unnamed = isinstance(event, ObjectFound) and event.phrase == sentence
             yield replace(event, phrase=text) if unnamed else event
-
-
-def _apply(
-    work: Work,
-    session: BackendSession,
-    events: Iterator[Event],
-    *,
-    asked: str = "",
-    by_hand: bool = False,
-) -> Iterator[Update]:
-    """Write masks, translate ids, raise failures; all else is handed on."""
-    again = iter(_labels_of(work.records, asked))
-    twins: set[int] = set()
-    with _closing(events):
-        for event in events:
-            match event:
-                case ObjectFound():
-                    label = next(again, None) or work.new_label()
-                    work.sessions.remove(session, label)
-                    work.sessions.ids.bind(event.object_id, label)
-                    yield replace(event, object_id=label)
-                case Mask():
-                    label = work.sessions.ids.label(event.object_id)
-                    if label is None or label in twins:
-                        continue
-                    known = None if by_hand else work.known_as(label, event)
-                    if known is not None:
-                        twins.add(label)
-                        yield SameObject(label, known)
-                    elif by_hand or not work.protects(label, event.frame):
-                        work.writer.write(replace(event, object_id=label))
-                        yield MaskWritten(event.frame, label, event.score)
-                case Failed(message, hint):
-                    raise Sa2VAError(message, hint)
-                case Token() | Progress():
-                    yield event
-    for label in twins:
-        work.sessions.remove(session, label)
-
-
-def _labels_of(records: Mapping[int, ObjectRecord], asked: str) -> list[int]:
-    """The objects that the same words found before."""
-    return [
-        label
-        for label, record in sorted(records.items())
-        if asked and any(p.get("kind") == "text" and p.get("text") == asked for p in record.prompts)
-    ]
-
-
-def _known(
-    work: Work, session: BackendSession, label: int, frame: int, corrects: bool = False
-) -> int | None:
-    """The session's id of a label; an object new to the session is shown its masks first.
-
-    None where there is no mask of it to show, unless a prompt that `corrects` it follows.
-    """
-    ids = work.sessions.ids
-    session_id = ids.session_id(label)
-    if session_id is not None:
-        return session_id
-    seeds = _seeds(work, label, frame, but=frame if corrects else None)
-    if not seeds and not corrects:
-        return None
-    session_id = ids.free_session_id(label)
-    ids.bind(session_id, label)
-    for seed, mask in seeds.items():
-        for event in session.segment(session_id, seed, mask=mask):
-            if isinstance(event, Failed):
-                raise Sa2VAError(event.message, event.hint)
-    return session_id
-
-
-def _seeds(work: Work, label: int, frame: int, but: int | None) -> dict[int, BoolMask]:
-    """The masks that tell most about an object: those a person confirmed, and the nearest."""
-    record = work.records.get(label)
-    if record is None:
-        return {}
-    nearest = sorted(set(present_frames(record)) - {but}, key=lambda f: abs(f - frame))
-    confirmed = [f for f in nearest if f in record.verified_frames][:_MAX_SEEDS]
-    masks = {f: work.writer.mask_of(label, f) for f in (*nearest[:1], *confirmed)}
-    return {f: mask for f, mask in masks.items() if mask.any()}
-
-
-def _closing(events: Iterator[Event]) -> closing[Iterator[Event]] | nullcontext[None]:
-    """Closes an iterator that can be closed: that is how a request is cancelled."""
-    return closing(events) if hasattr(events, "close") else nullcontext()  # type: ignore[type-var]

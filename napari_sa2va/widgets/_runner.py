@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sa2va.core.errors import Sa2VAError
 from napari_sa2va.core.events import Failed, Finished, Progress, Token
-from napari_sa2va.widgets._requests import Update
+from napari_sa2va.widgets._updates import Update
 
 # Tokens come faster than anybody reads: they are handed on a few dozen times a second.
 _TOKEN_SECONDS = 0.03

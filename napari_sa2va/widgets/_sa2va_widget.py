@@ -23,7 +23,7 @@ from napari_sa2va.widgets._prompt_panel import PromptPanel
 from napari_sa2va.widgets._prompting import Prompting
 from napari_sa2va.widgets._run_panel import RunPanel
 from napari_sa2va.widgets._sent import Sent
-from napari_sa2va.widgets._sessions import Sessions
+from napari_sa2va.widgets._sessions import sessions_on
 from napari_sa2va.widgets._stack_picker import StackPicker
 from napari_sa2va.widgets._workbench import Workbench
 
@@ -59,7 +59,7 @@ class Sa2VAWidget(QWidget):
         self.table = self.objects.table
         self.chat = ChatPanel(self)
         self.prompting = Prompting(viewer, self.prompts)
-        self.workbench = Workbench(viewer, _sessions(backend, BUNDLED), self)
+        self.workbench = Workbench(viewer, sessions_on(backend, BUNDLED), self)
         self._info_timer = QTimer(self, interval=_INFO_MS)
 
         self._lay_out()
@@ -173,7 +173,7 @@ class Sa2VAWidget(QWidget):
 
     def _choose_model(self, model: str) -> None:
         self.workbench.sessions.end()
-        self.workbench.sessions = _sessions(None, model)
+        self.workbench.sessions = sessions_on(None, model)
         self.backend_line.show_model(model)
         self._show_info()
 
@@ -319,18 +319,6 @@ class Sa2VAWidget(QWidget):
 
 
 _ENDED = {"done": "done", "failed": "failed", "cancelled": "cancelled; what was done stays"}
-
-
-def _sessions(backend: Backend | None, model: str) -> Sessions:
-    if backend is not None:
-        return Sessions(lambda: backend, backend.info.model)
-
-    def local() -> Backend:
-        from napari_sa2va.backend.local import LocalBackend
-
-        return LocalBackend(model=model, device="auto", dtype="auto")
-
-    return Sessions(local, model)
 
 
 def _import_ahead() -> None:

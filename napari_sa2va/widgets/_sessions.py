@@ -160,3 +160,16 @@ class Sessions:
     def _drop_forgotten(self, session: BackendSession) -> None:
         while self._forgotten:
             self.remove(session, self._forgotten.pop())
+
+
+def sessions_on(backend: Backend | None, model: str) -> Sessions:
+    """Sessions on a given backend, else on a model in this process."""
+    if backend is not None:
+        return Sessions(lambda: backend, backend.info.model)
+
+    def local() -> Backend:
+        from napari_sa2va.backend.local import LocalBackend
+
+        return LocalBackend(model=model, device="auto", dtype="auto")
+
+    return Sessions(local, model)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_warning
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.events import Failed, ObjectFound, Progress, Token
@@ -14,23 +14,23 @@ from napari_sa2va.core.prompts import FramePrompts
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.widgets import _requests as requests
 from napari_sa2va.widgets._geometry import StackGeometry
-from napari_sa2va.widgets._hand_edits import take_up
+from napari_sa2va.widgets._hand_edits import Stroke, Strokes, take_up
 from napari_sa2va.widgets._labels_writer import LabelsWriter
 from napari_sa2va.widgets._object_labels import ObjectLabels
 from napari_sa2va.widgets._prompt_layers import described
 from napari_sa2va.widgets._redraw import Redraw
-from napari_sa2va.widgets._requests import (
+from napari_sa2va.widgets._runner import Runner
+from napari_sa2va.widgets._sent import Sent
+from napari_sa2va.widgets._sessions import Sessions
+from napari_sa2va.widgets._undo import UndoStack, UndoStep, copied
+from napari_sa2va.widgets._updates import (
     ConversationBegan,
     FramesChanged,
     MaskWritten,
     SameObject,
     Update,
-    Work,
 )
-from napari_sa2va.widgets._runner import Runner
-from napari_sa2va.widgets._sent import Sent
-from napari_sa2va.widgets._sessions import Sessions
-from napari_sa2va.widgets._undo import UndoStack, UndoStep, copied
+from napari_sa2va.widgets._work import Work
 
 if TYPE_CHECKING:
     import napari
@@ -89,11 +89,9 @@ class Workbench(QObject):
         self._prompts: list[dict[str, Any]] = []
         self._redraw = Redraw(viewer, self)
         self._progress: Progress | None = None
-        self._strokes: list[Any] = []
-        # napari tells about a stroke before it writes it.
-        self._paint_timer = QTimer(self, interval=0, singleShot=True)
+        self._strokes = Strokes(self)
 
-        self._paint_timer.timeout.connect(self._take_up_paint)
+        self._strokes.painted.connect(self._on_painted)
         self._redraw.due.connect(self._show)
         self.runner.updated.connect(self._on_update)
         self.runner.stopped.connect(self._on_stopped)
@@ -272,17 +270,11 @@ class Workbench(QObject):
     def _watch_layer(self) -> None:
         layer = None if self.objects is None else self.objects.layer
         if layer is not None:
-            layer.events.paint.connect(self._on_paint)
+            self._strokes.watch(layer)
             layer.events.selected_label.connect(self._on_selected_label)
             layer.events.colormap.connect(self._on_colormap)
 
-    def _on_paint(self, event: Event) -> None:
-        if self.objects is not None and event.source is self.objects.layer:
-            self._strokes += event.value
-            self._paint_timer.start()
-
-    def _take_up_paint(self) -> None:
-        strokes, self._strokes = self._strokes, []
+    def _on_painted(self, strokes: list[Stroke]) -> None:
         objects = self.objects
         if objects is not None and self._geometry is not None:
             painted = take_up(strokes, objects.array, self._geometry, objects.records)

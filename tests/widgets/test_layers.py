@@ -164,24 +164,20 @@ def test_the_range_stays_a_range(dock, stack, first, last) -> None:
     assert sent.stop == min(last, 11) + 1
 
 
-def test_frames_not_shown_are_not_redrawn(dock, stack, run, monkeypatch) -> None:
+def test_frames_not_shown_are_not_redrawn(dock, stack, run, backend, monkeypatch) -> None:
     widget = dock(stack)
     click(widget, (0, 28, 44))
     run(widget, widget.segment)
     layer = labels_of(widget)
-    drawn: list[int] = []
+    drawn: list[None] = []
     refresh = layer.refresh
 
     def count(*args, **kwargs) -> None:
-        drawn.append(int(widget._viewer.dims.current_step[0]))
+        drawn.append(None)
         refresh(*args, **kwargs)
 
     monkeypatch.setattr(layer, "refresh", count)
-    widget.picker.last.setValue(8)
+    backend.delay = 0.03  # so slow that each frame could be drawn
     run(widget, lambda: widget.propagate("forward"))
-    at_first = len(drawn)
-    assert 0 < at_first < 4
-    widget._viewer.dims.set_current_step(0, 11)
-    drawn.clear()
-    widget.picker.first.setValue(0)
+    assert 1 <= len(drawn) <= 2
     assert layer.data[8].any()

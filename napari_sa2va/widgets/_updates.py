@@ -1,0 +1,49 @@
+"""What a request tells the Qt thread: small things, that only need to be shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_sa2va.core.events import Failed, Finished, ObjectFound, Progress, Token
+
+
+@dataclass(frozen=True)
+class MaskWritten:
+    """An object's mask is in the labels of a frame."""
+
+    frame: int
+    object_id: int
+    score: float
+
+
+@dataclass(frozen=True)
+class FramesChanged:
+    """The labels of frames changed as a whole."""
+
+    frames: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SameObject:
+    """What was found is an object that is there already; its masks are left as they are."""
+
+    object_id: int
+    known_as: int
+
+
+@dataclass(frozen=True)
+class ConversationBegan:
+    """The session is another one: it knows nothing of what was said before."""
+
+
+Update = (
+    Token
+    | ConversationBegan
+    | ObjectFound
+    | MaskWritten
+    | SameObject
+    | FramesChanged
+    | Progress
+    | Finished
+    | Failed
+)
