@@ -164,3 +164,12 @@ def test_the_data_are_never_written() -> None:
     gray(viewer, movie, contrast_limits=(0, 255))
     gray(viewer, movie, contrast_limits=(0, 255), blending="additive")
     frames_of(viewer).frame(1)
+
+
+def test_where_there_is_no_number_the_layer_below_is_seen() -> None:
+    viewer = ViewerModel()
+    gray(viewer, np.full((2, 2, 2), 80, np.uint8), contrast_limits=(0, 255))
+    over = np.full((2, 2, 2), 1.0, np.float32)
+    over[0, 0, 0] = np.nan
+    gray(viewer, over, contrast_limits=(0, 1))
+    assert frames_of(viewer).frame(0)[..., 0].tolist() == [[80, 255], [255, 255]]

@@ -46,3 +46,17 @@ def test_importing_the_dock_does_not_import_torch() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_the_plugins_menu_opens_the_dock(make_napari_viewer, npe2pm) -> None:
+    from npe2 import PluginManifest
+
+    from napari_sa2va.widgets import Sa2VAWidget
+
+    manifest = PluginManifest.from_file(ROOT / "napari_sa2va" / "napari.yaml")
+    with npe2pm.tmp_plugin(manifest=manifest):
+        viewer = make_napari_viewer()
+        _, widget = viewer.window.add_plugin_dock_widget("napari-sa2va", "Sa2VA")
+        assert isinstance(widget, Sa2VAWidget)
+        assert widget.backend_line.model.currentText() == "nano (bundled)"
+        assert widget.backend_line.light.state == "idle"
