@@ -20,10 +20,7 @@ from napari_sa2va.core.events import ObjectFound
 from napari_sa2va.widgets._answer_html import OBJECT_LINK, Color, Message
 from napari_sa2va.widgets._sent import LOOKS
 
-_WELCOME = (
-    "Ask about the images. Where the answer names an object, its phrase is coloured: click it to "
-    "go there."
-)
+_WELCOME = "Answers point at objects: click them."
 _NAMES = {"user": "You", "model": "Sa2VA"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from threading import Thread
@@ -324,7 +325,8 @@ _ENDED = {"done": "done", "failed": "failed", "cancelled": "cancelled; what was 
 def _import_ahead() -> None:
     """Import what napari would else import on the Qt thread when it makes our first layers."""
     for module in ("pandas", "skimage.color.colorconv"):
-        import_module(module)
+        with suppress(ImportError):  # napari's business: it only costs time later
+            import_module(module)
 
 
 def _line() -> QFrame:
