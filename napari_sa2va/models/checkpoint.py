@@ -79,7 +79,8 @@ def load_model(
     Parameters
     ----------
     folder : path
-        Holds ``config.json``, safetensors (sharded or not) and perhaps ``grounding.json``.
+        Holds ``config.json`` and safetensors (sharded or not). A ``grounding.json`` in it or beside
+        it tells how its SAM 2 differs from Hiera-L.
     device : str or torch.device
         Where the model goes.
     dtype : torch.dtype
@@ -93,8 +94,7 @@ def load_model(
     """
     folder = Path(folder)
     config = read_json(folder / "config.json")
-    grounding_file = folder / "grounding.json"
-    grounding = read_json(grounding_file) if grounding_file.exists() else {}
+    grounding = _read_grounding(folder)
     files = weight_files(folder)
     # No memory and no time for random weights that are about to be replaced.
     with torch.device("meta"):
@@ -130,6 +130,13 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds no JSON object.", "Download it again.")
     return content
+
+
+def _read_grounding(folder: Path) -> dict[str, Any]:
+    for path in (folder / "grounding.json", folder.parent / "grounding.json"):
+        if path.exists():
+            return read_json(path)
+    return {}
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -70,6 +70,11 @@ def test_an_index_cannot_name_files_elsewhere(folder: Path) -> None:
         load_model(folder)
 
 
+def test_the_trunk_may_be_described_beside_the_folder(folder: Path) -> None:
+    (folder / "grounding.json").rename(folder.parent / "grounding.json")
+    assert load_model(folder).grounding.image_size == 128
+
+
 def test_a_tied_output_head_may_be_left_out(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     config["llm_config"]["tie_word_embeddings"] = True
