@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("folder", help="a checkpoint folder, or a name that load() knows")
     parser.add_argument("--nuclei", type=Path, help="folder with NAME.tif and NAME_labels.tif")
     parser.add_argument("--scenes", type=int, default=150)
-    parser.add_argument("--clips", type=int, default=40)
+    parser.add_argument("--clips", type=int, default=25)
     parser.add_argument("--json", type=Path, help="where the figures are written")
     arguments = parser.parse_args()
     with napari_sa2va.load(arguments.folder) as engine:

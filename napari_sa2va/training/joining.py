@@ -13,8 +13,9 @@ from napari_sa2va.training.losses import mask_losses
 from napari_sa2va.training.speaking import REPORTED, LanguageStage, Speaker, SpokenBatch
 from napari_sa2va.training.stage import Stage, decode_prompts, encode
 
-MOST_MASKS = 48  # of a batch, so that its cost is bounded
-CLICKS_EVERY = 4  # batches
+MOST_MASKS = 36  # of a batch, so that its cost is bounded
+CLICKS_EVERY = 5  # batches
+CLIPS_EVERY = 4  # batches of language
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class JointStage(Stage):
 
     def __init__(self, model: Sa2VA, speaker: Speaker, clicker: Clicker) -> None:
         super().__init__(model)
-        self.language = LanguageStage(model, speaker)
+        self.language = LanguageStage(model, speaker, CLIPS_EVERY)
         self.clicks = ClicksStage(model, clicker)
         self.rng = speaker.rng
         self.heads = self.language.heads

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_sa2va.engine.engine import Engine
 from napari_sa2va.training import language, questions
 from napari_sa2va.training import references as refer
-from napari_sa2va.training.clips import draw_clip
+from napari_sa2va.training.clips import Clip, draw_clip
 from napari_sa2va.training.nuclei import NucleiImage
 from napari_sa2va.training.scenes import KINDS, draw_scene
 from napari_sa2va.training.visual_prompts import BOX_START, VisualPrompt, box, click
@@ -127,32 +127,44 @@ def _counted(said: str) -> int:
 
 
 def tracking(engine: Engine, rng: np.random.Generator, clips: int) -> Scores:
-    """Mean IoU over the frames after the prompted one, and over all for a phrase."""
+    """J of one object a clip: over the frames after the prompted one, over all for a phrase."""
     scores: Scores = defaultdict(list)
     for number in range(clips):
         clip = draw_clip(rng, FRAMES, kind=KINDS[number % len(KINDS)])
         scene = clip.scene()
-        label = refer.pick(rng, scene.objects).label
-        true = clip.labels == label
-        for name, prompt in (("click", click(rng, scene, label)), ("box", box(rng, scene, label))):
-            with engine.open(clip.frames) as session:
-                session.segment(object_id=1, frame=0, **_arguments(prompt))
-                for frame, masks in session.propagate():
-                    if frame:
-                        scores[name].append(iou(masks[1], true[frame]))
+        thing = refer.pick(rng, scene.objects)
+        true = clip.labels == thing.label
+        for name, prompt in (
+            ("click", click(rng, scene, thing.label)),
+            ("box", box(rng, scene, thing.label)),
+        ):
+            followed = _follow(engine, clip.frames, prompt, true)
+            scores[name] += followed
+            scores[f"{name}, {thing.motion}"] += followed
         scores["unmoved copy of frame 0"] += [iou(true[0], mask) for mask in true[1:]]
         for name, reference in (
             ("phrase", refer.by_attribute(rng, scene) or refer.by_position(rng, scene)),
             ("motion phrase", refer.by_motion(rng, scene)),
         ):
-            if reference is None:
-                continue
-            meant = np.isin(clip.labels, reference.labels)
-            with engine.open(clip.frames) as session:
-                answer = session.ask(f"Please segment {reference.phrase}.").result()
-            found = answer.objects[0].masks if answer.objects else np.zeros_like(meant)
-            scores[name] += [iou(mask, true_) for mask, true_ in zip(found, meant, strict=True)]
+            if reference is not None:
+                scores[name] += _find(engine, clip, reference)
     return scores
+
+
+def _follow(
+    engine: Engine, frames: NDArray[np.uint8], prompt: VisualPrompt, true: Mask
+) -> list[float]:
+    with engine.open(frames) as session:
+        session.segment(object_id=1, frame=0, **_arguments(prompt))
+        return [iou(masks[1], true[frame]) for frame, masks in session.propagate() if frame]
+
+
+def _find(engine: Engine, clip: Clip, reference: refer.Reference) -> list[float]:
+    true = np.isin(clip.labels, reference.labels)
+    with engine.open(clip.frames) as session:
+        answer = session.ask(f"Please segment {reference.phrase}.").result()
+    found = answer.objects[0].masks if answer.objects else np.zeros_like(true)
+    return [iou(mask, meant) for mask, meant in zip(found, true, strict=True)]
 
 
 def nuclei(engine: Engine, rng: np.random.Generator, images: list[NucleiImage]) -> Scores:
@@ -166,7 +178,7 @@ def nuclei(engine: Engine, rng: np.random.Generator, images: list[NucleiImage]) 
         scores[f"all the nuclei, {source.kind}"].append(iou(found, labels > 0))
         for label in rng.permutation(large)[:NUCLEI_PER_IMAGE]:
             rows, columns = np.nonzero(labels == label)
-            middle = int(rng.integers(len(rows)))
+            middle = np.hypot(rows - rows.mean(), columns - columns.mean()).argmin()
             point: dict[str, Any] = {
                 "points": [(float(rows[middle]), float(columns[middle]), True)]
             }

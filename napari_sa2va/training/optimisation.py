@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from napari_sa2va.training.stage import SLOW, Stage
 
 WEIGHT_DECAY = 0.03
-WARM_UP = 60  # steps
+WARM_UP = 0.05  # of the time
 EMA = 0.995
 LOG_EVERY = 25  # steps
 SAVE_EVERY = 120.0  # seconds
@@ -39,7 +39,7 @@ def run_stage(stage: Stage, out: Path, minutes: float) -> None:
     log = _Log(out / f"{stage.name}.csv")
     while (progress := _agree((time.monotonic() - started) / 60 / minutes)) < 1:
         for group in optimizer.param_groups:
-            group["lr"] = group["pace"] * stage.learning_rate * rate(progress, step)
+            group["lr"] = group["pace"] * stage.learning_rate * rate(progress)
         losses = stage.losses(stage.draw())
         optimizer.zero_grad()
         losses["loss"].backward()
@@ -62,9 +62,9 @@ def run_stage(stage: Stage, out: Path, minutes: float) -> None:
         resume.unlink(missing_ok=True)
 
 
-def rate(progress: float, step: int) -> float:
+def rate(progress: float) -> float:
     """Share of the learning rate: linear warm-up, a plateau for 40 % of the time, cosine to 3 %."""
-    warm = min(1.0, (step + 1) / WARM_UP)
+    warm = min(1.0, (progress + 0.001) / WARM_UP)
     fall = max(0.0, (progress - 0.4) / 0.6)
     return warm * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * fall)))
 

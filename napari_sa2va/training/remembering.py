@@ -22,7 +22,7 @@ from napari_sa2va.training.stage import ImageFeatures, RawDecoded, Stage, decode
 from napari_sa2va.training.visual_prompts import draw_prompt
 
 ABSENT = -1024.0  # logit of a mask whose object is judged absent, as in SAM 2
-LENGTHS = (4, 5, 6, 8)
+LENGTHS = (4, 4, 5, 7)
 # Sa2VA grounds a phrase in each of the first frames, a user mostly in one.
 PROMPTED_FRAMES = (1, 1, 1, 2, 4)
 PRESENT = 2.0  # grid cells that an object must cover to count as there

@@ -27,7 +27,6 @@ MAX_FRAMES = 5  # as many of a video as Sa2VA's LLM looks at
 PLACE_WEIGHT = 0.5
 DENSE_WEIGHT = 1.0
 SPELLING_WEIGHT = 0.2
-CLIPS_EVERY = 8  # batches
 REPORTED = ("color", "shape", "size", "position", "motion", "all")  # means of reference in the log
 
 
@@ -140,15 +139,15 @@ class LanguageStage(Stage):
     trained = ("language.", "text_hidden_fcs.")
     slow = ("language.vision.",)
 
-    def __init__(self, model: Sa2VA, speaker: Speaker) -> None:
+    def __init__(self, model: Sa2VA, speaker: Speaker, clips_every: int = 8) -> None:
         super().__init__(model)
-        self.speaker = speaker
+        self.speaker, self.clips_every = speaker, clips_every
         self.context = speaker.packer.encode(IMAGE_CONTEXT)[0]
         self.heads: DenseHead = DenseHead(model.language.vision.config.hidden_size)
         self.speller = Speller(speaker.packer)
 
     def draw(self) -> SpokenBatch:
-        clips = self.turn_of(CLIPS_EVERY)
+        clips = self.turn_of(self.clips_every)
         return self.speaker.about_clips() if clips else self.speaker.about_images()
 
     def losses(self, batch: SpokenBatch) -> dict[str, Tensor]:

@@ -84,7 +84,8 @@ def assemble(out: Path, tokenizer: Tokenizer, init: Path | None, seed: int) -> S
         done = out / f"{name}.safetensors"
         if done.exists():
             model.load_state_dict(load_file(done), strict=False)
-    return model.train()
+    # SAM 2's memory has dropout, which so small a network cannot afford.
+    return model.eval()
 
 
 def write_checkpoint(model: Sa2VA, folder: Path, tokenizer: Tokenizer) -> None:
