@@ -30,7 +30,7 @@ SEED = 20_000
 
 
 def evaluate(
-    engine: Engine, scenes: int, clips: int, nuclei_folder: Path | None
+    engine: Engine, scenes: int, clips: int, nuclei_folder: Path | None, seed: int = SEED
 ) -> dict[str, dict[str, tuple[float, int]]]:
     """All measurements.
 
@@ -40,22 +40,22 @@ def evaluate(
         For each group the mean of each quantity and how many values it is the mean of.
     """
     groups = {
-        "visual prompts, IoU": visual_prompts(engine, _rng(0), scenes),
-        "phrases, IoU": phrases(engine, _rng(1), scenes),
-        "answers, share right": answers(engine, _rng(2), scenes),
-        f"tracking over {FRAMES} frames, J": tracking(engine, _rng(3), clips),
+        "visual prompts, IoU": visual_prompts(engine, _rng(seed, 0), scenes),
+        "phrases, IoU": phrases(engine, _rng(seed, 1), scenes),
+        "answers, share right": answers(engine, _rng(seed, 2), scenes),
+        f"tracking over {FRAMES} frames, J": tracking(engine, _rng(seed, 3), clips),
     }
     if nuclei_folder is not None:
         held_out = read_nuclei(nuclei_folder, held_out=True)
-        groups["held-out real nuclei, IoU"] = nuclei(engine, _rng(4), held_out)
+        groups["held-out real nuclei, IoU"] = nuclei(engine, _rng(seed, 4), held_out)
     return {
         group: {name: (float(np.mean(v)), len(v)) for name, v in sorted(scores.items())}
         for group, scores in groups.items()
     }
 
 
-def _rng(part: int) -> np.random.Generator:
-    return np.random.default_rng([SEED, part])
+def _rng(seed: int, part: int) -> np.random.Generator:
+    return np.random.default_rng([seed, part])
 
 
 def main() -> None:
@@ -65,10 +65,13 @@ def main() -> None:
     parser.add_argument("--nuclei", type=Path, help="folder with NAME.tif and NAME_labels.tif")
     parser.add_argument("--scenes", type=int, default=150)
     parser.add_argument("--clips", type=int, default=25)
+    parser.add_argument("--seed", type=int, default=SEED, help="of the drawn scenes and clips")
     parser.add_argument("--json", type=Path, help="where the figures are written")
     arguments = parser.parse_args()
     with napari_sa2va.load(arguments.folder) as engine:
-        figures = evaluate(engine, arguments.scenes, arguments.clips, arguments.nuclei)
+        figures = evaluate(
+            engine, arguments.scenes, arguments.clips, arguments.nuclei, arguments.seed
+        )
     for group, values in figures.items():
         sys.stdout.write(f"\n{group}\n")
         for name, (mean, count) in values.items():
