@@ -125,6 +125,9 @@ def main() -> None:
     print("objects  dtype     ours [s]  sam2 [s]  sam2/ours  IoU")
     for name in arguments.dtypes:
         dtype = getattr(torch, name)
+        warm_up = moving_discs(2, 1)
+        for run in (ours, theirs):
+            timed(run(sam2, *warm_up, dtype))
         for objects in arguments.objects:
             frames, clicks = moving_discs(arguments.frames, objects)
             our_time, our_masks = timed(ours(sam2, frames, clicks, dtype))
