@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as napari_sa2va.load does
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as napari_sa2va.load does
 
 import numpy as np
 import torch

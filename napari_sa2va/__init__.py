@@ -46,9 +46,11 @@ def load(model: str = "nano", device: str = "auto", dtype: str = "auto") -> Engi
     napari_sa2va.core.errors.InputError
         The device or the dtype is not available.
     """
-    # Read when torch is first imported. Threads that spin while they wait for each other make
-    # everything some 20 times slower as soon as another program keeps the cores busy.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Read by OpenMP when torch is first imported. Its threads spin while they wait for each other,
+    # which makes all some 20 times slower as soon as another program keeps the cores busy; threads
+    # that sleep at once take twice as long on idle cores. This many turns cost little on either.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from napari_sa2va.engine.engine import Engine
 
     return Engine.load(model, device=device, dtype=dtype)
