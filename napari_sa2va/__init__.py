@@ -48,7 +48,7 @@ def load(model: str = "nano", device: str = "auto", dtype: str = "auto") -> Engi
     """
     # Read by OpenMP when torch is first imported. Its threads spin while they wait for each other,
     # which makes all some 20 times slower as soon as another program keeps the cores busy; threads
-    # that sleep at once take twice as long on idle cores. This many turns cost little on either.
+    # that sleep at once take twice as long on idle cores. This many turns lie between the two.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from napari_sa2va.engine.engine import Engine

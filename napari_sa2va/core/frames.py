@@ -67,6 +67,7 @@ class ArrayFrames:
                 "Give (H, W), (H, W, 3), (T, H, W) or (T, H, W, 3).",
             )
         self._single = len(spatial) == 2
+        # Three numbers, as was just checked; a tuple's length is beyond the type checker.
         self.shape: tuple[int, int, int] = (1, *spatial) if self._single else spatial  # type: ignore[assignment]
         if 0 in self.shape:
             raise InputError(

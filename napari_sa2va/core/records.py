@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -43,7 +43,3 @@ class ObjectRecord:
     def first_frame(self) -> int | None:
         """The first frame in which the object is present."""
         return min((frame for frame, score in self.scores.items() if score > 0), default=None)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as ``layer.metadata["sa2va"]`` keeps them."""
-        return asdict(self)

@@ -16,4 +16,5 @@ def keep_triton_out() -> None:
     and under Xvfb. Everything here runs without triton; only ``torch.compile`` on a GPU needs it.
     """
     if "triton" not in sys.modules and _MAPS.exists() and "libLLVM" in _MAPS.read_text():
+        # Python's own way to say "cannot be imported"; its annotation leaves None out.
         sys.modules["triton"] = None  # type: ignore[assignment]

@@ -153,4 +153,5 @@ def _seeds(work: Work, label: int, frame: int, but: int | None) -> dict[int, Boo
 
 def closing_if_possible(events: Iterator[Event]) -> closing[Iterator[Event]] | nullcontext[None]:
     """Closes an iterator that can be closed: that is how a request is cancelled."""
+    # The interface promises an iterator; that this one has a close, the checker cannot see.
     return closing(events) if hasattr(events, "close") else nullcontext()  # type: ignore[type-var]
