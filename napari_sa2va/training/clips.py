@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_sa2va.training.bodies import Body
 from napari_sa2va.training.drawing import Style, render
-from napari_sa2va.training.scene import GRID, Scene, SceneObject, describe, label_coverage
+from napari_sa2va.training.scene import MASK_STRIDE, Scene, SceneObject, describe, label_coverage
 from napari_sa2va.training.scenes import draw_body, draw_style, place_bodies, said_of
 
 Generator = np.random.Generator
@@ -34,11 +34,12 @@ class Clip:
         return Scene(self.frames[frame], self.labels[frame], self.objects, self.kind)
 
     def targets(self, labels: tuple[int, ...]) -> NDArray[np.float32]:
-        """Soft masks of some labels in all frames: (T, GRID, GRID)."""
+        """Soft masks of some labels in all frames: (T, H / 4, W / 4)."""
         masks = np.isin(self.labels, labels).astype(np.uint8)
-        covered = [label_coverage(mask) for mask in masks]
+        grid = masks.shape[1] // MASK_STRIDE
+        covered = [label_coverage(mask, grid) for mask in masks]
         return np.stack(
-            [c[..., 1] if c.shape[-1] > 1 else np.zeros((GRID, GRID), np.float32) for c in covered]
+            [c[..., 1] if c.shape[-1] > 1 else np.zeros((grid, grid), np.float32) for c in covered]
         )
 
 

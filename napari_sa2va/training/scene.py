@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-GRID = 64  # side of SAM 2's mask grid at the size of the drawn scenes
+MASK_STRIDE = 4  # pixels of SAM 2's input to a cell of its mask grid, along each side
 MIN_AREA = 40
 
 REGIONS = (
@@ -29,7 +29,9 @@ class SceneObject:
     noun: str
     color: str | None = None
     brightness: float | None = None
-    motion: str = "still"  # still, moving, dividing
+    motion: str = "still"  # still, moving, dividing, leaving, entering
+    direction: str | None = None  # left, right, up, down: where it goes, if clearly one of them
+    speed: float = 0.0  # of a moving one, in image sides a frame
 
     @property
     def region(self) -> str:
@@ -48,15 +50,15 @@ class Scene:
 
     @cached_property
     def coverage(self) -> NDArray[np.float32]:
-        """How much of each cell of the mask grid each label covers: (GRID, GRID, labels)."""
-        return label_coverage(self.labels)
+        """How much of each cell of the mask grid each label covers: (H / 4, W / 4, labels)."""
+        return label_coverage(self.labels, len(self.labels) // MASK_STRIDE)
 
     def target(self, labels: tuple[int, ...]) -> NDArray[np.float32]:
         """The soft mask of some labels on SAM 2's mask grid."""
         return self.coverage[..., list(labels)].sum(-1)
 
 
-def label_coverage(labels: NDArray[np.uint8], grid: int = GRID) -> NDArray[np.float32]:
+def label_coverage(labels: NDArray[np.uint8], grid: int) -> NDArray[np.float32]:
     """Share of each grid cell that each label covers: (grid, grid, 256 at most)."""
     side = labels.shape[0] // grid
     count = int(labels.max()) + 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sa2va.training.scene import GRID, Scene
+from napari_sa2va.training.scene import MASK_STRIDE, Scene
 
 Generator = np.random.Generator
 
@@ -71,8 +71,8 @@ def _inside(rng: Generator, scene: Scene, label: int) -> tuple[float, float]:
     """A pixel of the label, away from its rim where it has an inside."""
     covered = scene.coverage[..., label].ravel()
     cells = np.flatnonzero(covered > 0.9 * covered.max())
-    side = scene.labels.shape[0] // GRID
-    row, column = divmod(int(cells[rng.integers(len(cells))]), GRID)
+    side, grid = MASK_STRIDE, scene.coverage.shape[1]
+    row, column = divmod(int(cells[rng.integers(len(cells))]), grid)
     cell = scene.labels[row * side : (row + 1) * side, column * side : (column + 1) * side]
     spots = np.argwhere(cell == label)
     y, x = spots[int(rng.integers(len(spots)))]

@@ -10,7 +10,7 @@ from napari_sa2va.training.bodies import COLORS
 from napari_sa2va.training.clips import draw_clip
 from napari_sa2va.training.drawing import SIZE
 from napari_sa2va.training.nuclei import crop_nuclei, is_held_out, read_nuclei
-from napari_sa2va.training.scene import GRID, MIN_AREA
+from napari_sa2va.training.scene import MASK_STRIDE, MIN_AREA
 from napari_sa2va.training.scenes import KINDS, draw_scene
 from napari_sa2va.training.visual_prompts import BOX_END, BOX_START, POSITIVE, box, click
 
@@ -32,7 +32,7 @@ def test_objects_measure_their_labels(kind):
     for _ in range(5):
         scene = draw_scene(rng, kind=kind)
         assert scene.image.shape == (SIZE, SIZE, 3)
-        assert scene.coverage.shape[:2] == (GRID, GRID)
+        assert scene.coverage.shape[:2] == (SIZE // MASK_STRIDE, SIZE // MASK_STRIDE)
         for thing in scene.objects:
             rows, columns = np.nonzero(scene.labels == thing.label)
             assert thing.area == len(rows) >= MIN_AREA
