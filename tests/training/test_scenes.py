@@ -38,7 +38,7 @@ def test_objects_measure_their_labels(kind):
             assert thing.area == len(rows) >= MIN_AREA
             assert thing.y * SIZE == pytest.approx(rows.mean() + 0.5, abs=0.01)
             assert thing.x * SIZE == pytest.approx(columns.mean() + 0.5, abs=0.01)
-            share = scene.target((thing.label,)).sum() * (SIZE / GRID) ** 2
+            share = scene.target((thing.label,)).sum() * MASK_STRIDE**2
             assert share == pytest.approx(thing.area, rel=1e-4)
 
 
