@@ -23,30 +23,40 @@ COLORS: dict[str, tuple[float, float, float]] = {
     "black": (0.05, 0.05, 0.05),
 }
 SHAPES = ("circle", "square", "triangle", "star", "ellipse", "cross", "ring")
+NOUNS = (*SHAPES, "cell", "nucleus", "coin", "disc", "bead", "bacterium", "fibre", "vessel")
 
 
 @dataclass
 class Body:
-    """One body of a scene: where it is, what outlines it and what fills it."""
+    """One body of a scene: where it is, what outlines it and what fills it.
 
-    shape: str
+    Lengths are in pixels; `radius` reaches to the farthest point of the outline, more or less.
+    """
+
+    shape: str  # one of SHAPES, blob, rod or filament
     noun: str
     y: float
     x: float
     radius: float
-    angle: float = 0.0
+    angle: float = 0.0  # radians, from the x axis towards larger y
     aspect: float = 1.0
     color: str | None = None
     rgb: Array = field(default_factory=lambda: np.ones(3, np.float32))
     brightness: float = 1.0
     harmonics: tuple[tuple[int, float, float], ...] = ()  # (order, amplitude, phase) of a blob
+    paths: Array | None = None  # of a filament, in units of the radius: see filaments.py
     texture: Array | None = None
     shading: float = 0.0
+    bend: float = 0.0  # of a rod: how far its middle lies off the line, in units of the radius
     visible: bool = True
+    labelled: bool = True  # an occluder has no label of its own
 
 
 def signed_distance(body: Body, u: Array, v: Array) -> Array:
-    """Distance to the outline in units of the radius, negative inside."""
+    """Distance to the outline in units of the radius, negative inside.
+
+    `u` runs along the body's axis, `v` across it, both in units of the radius.
+    """
     match body.shape:
         case "circle":
             return np.hypot(u, v) - 1
@@ -63,6 +73,9 @@ def signed_distance(body: Body, u: Array, v: Array) -> Array:
             return abs(np.hypot(u, v) - 0.75) - 0.25
         case "star":
             return _star_distance(u, v)
+        case "rod":
+            beyond = np.maximum(abs(u) - (1 - body.aspect), 0)
+            return np.hypot(beyond, v - body.bend * (u * u - 0.4)) - body.aspect
     v = v / body.aspect
     angle, outline = np.arctan2(v, u), np.ones_like(u)
     for order, amplitude, phase in body.harmonics:

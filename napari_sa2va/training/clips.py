@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sa2va.training.bodies import Body
-from napari_sa2va.training.drawing import Style, render
-from napari_sa2va.training.scene import MASK_STRIDE, Scene, SceneObject, describe, label_coverage
-from napari_sa2va.training.scenes import draw_body, draw_style, place_bodies, said_of
+from napari_sa2va.training.drawing import SIZE, Style, render
+from napari_sa2va.training.making import draw_body
+from napari_sa2va.training.placing import place_bodies
+from napari_sa2va.training.scene import Scene, SceneObject, describe, soft_mask
+from napari_sa2va.training.scenes import said_of
+from napari_sa2va.training.styles import draw_style
 
 Generator = np.random.Generator
 
@@ -35,12 +38,7 @@ class Clip:
 
     def targets(self, labels: tuple[int, ...]) -> NDArray[np.float32]:
         """Soft masks of some labels in all frames: (T, H / 4, W / 4)."""
-        masks = np.isin(self.labels, labels).astype(np.uint8)
-        grid = masks.shape[1] // MASK_STRIDE
-        covered = [label_coverage(mask, grid) for mask in masks]
-        return np.stack(
-            [c[..., 1] if c.shape[-1] > 1 else np.zeros((grid, grid), np.float32) for c in covered]
-        )
+        return soft_mask(self.labels, labels)
 
 
 @dataclass
@@ -63,7 +61,12 @@ class _Course:
 
 
 def draw_clip(
-    rng: Generator, length: int, most: int = 5, kind: str | None = None, steady: bool = False
+    rng: Generator,
+    length: int,
+    most: int = 5,
+    kind: str | None = None,
+    steady: bool = False,
+    size: int = SIZE,
 ) -> Clip:
     """Draw a clip.
 
@@ -77,17 +80,17 @@ def draw_clip(
         No object comes late or leaves early.
     """
     while True:
-        style = draw_style(rng, kind)
+        style = draw_style(rng, kind, size)
         count = int(rng.integers(1, most + 1))
-        high = min(48.0, 140 / np.sqrt(count + 2))
-        bodies = place_bodies(rng, style, count, (max(10.0, high * 0.35), high))
-        courses = [_course(rng, length, steady) for _ in bodies]
+        high = min(48.0, 140 / np.sqrt(count + 2)) * style.scale
+        low = max(10.0 * style.scale, high * 0.35)
+        bodies = place_bodies(rng, style, count, (low, high))
+        courses = [_course(rng, length, steady, style.scale) for _ in bodies]
         mother = _mother(rng, style, len(bodies))
         frames, labels = _film(rng, style, bodies, courses, mother, length)
-        said = {
-            number: said_of(body, style) | {"motion": _motion(courses[number - 1])}
-            for number, body in enumerate(bodies, 1)
-        }
+        said = said_of(bodies, style, frames[0], labels[0])
+        for number, course in enumerate(courses, 1):
+            said[number]["motion"] = _motion(course)
         if mother is not None:
             said[mother + 1]["motion"] = "dividing"
         objects = describe(labels[0], said)
@@ -95,8 +98,8 @@ def draw_clip(
             return Clip(frames, labels, objects, style.kind)
 
 
-def _course(rng: Generator, length: int, steady: bool) -> _Course:
-    speed = float(rng.uniform(*SPEEDS)) if rng.random() < 0.6 else 0.0
+def _course(rng: Generator, length: int, steady: bool, scale: float) -> _Course:
+    speed = float(rng.uniform(*SPEEDS)) * scale if rng.random() < 0.6 else 0.0
     direction = DIRECTIONS[int(rng.integers(len(DIRECTIONS)))]
     velocity = (direction[0] * speed, direction[1] * speed)
     course = _Course(velocity, float(rng.normal(0, 0.06)) if speed else 0.0)

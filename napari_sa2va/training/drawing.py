@@ -1,23 +1,27 @@
-"""How a scene is painted: the optics of each kind of image."""
+"""How a scene is painted: bodies onto a background, then through the optics of its kind."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sa2va.training import optics
 from napari_sa2va.training.bodies import Array, Body, signed_distance
+from napari_sa2va.training.filaments import filament_distance
 
-SIZE = 256
+SIZE = 256  # side of a scene unless asked otherwise
+MARGIN = 8.0  # pixels around an outline that glow and rims reach, at `SIZE`
 
 
 @dataclass
 class Style:
-    """What all bodies of a scene share: background, optics and noise."""
+    """What all bodies of a scene share: background, optics and noise; lengths in pixels."""
 
-    kind: str  # shapes, fluorescence, phase, histology, coins
+    kind: str  # shapes, fluorescence, phase, histology, coins, beads, bacteria, fibres
+    noun: str
+    paint: str  # opaque, stain, glow, phase, relief, lens: how bodies meet the light
     background: Array  # (H, W, 3) where the scene is coloured, else (H, W)
     sigma: float = 0.0
     noise: float = 0.0
@@ -26,130 +30,264 @@ class Style:
     halo: float = 0.0
     rim: float = 0.0
     rim_width: float = 2.0
+    core: float = 0.0  # depth of a cell's dim body around its bright middle, in radii
     lift: float = 0.0
     light: tuple[float, float] = (0.0, 0.0)
+    relief: float = 0.0
     gamma: float = 1.0
     illumination: Array | None = None
     tint: Array = field(default_factory=lambda: np.ones(3, np.float32))
     tint_name: str | None = None
+    colors: tuple[str, ...] = ()  # what stained bodies may be coloured
     stretch: bool = False
+    gain: float = 1.0  # above 1 the brightest saturate
+    levels: int = 0  # of a coarse quantisation, 0: none
+    hot: int = 0  # pixels that are always bright
     invert: bool = False
+
+    @property
+    def size(self) -> int:
+        return len(self.background)
+
+    @property
+    def scale(self) -> float:
+        """Pixels to a pixel of a scene of `SIZE`."""
+        return self.size / SIZE
 
     @property
     def is_coloured(self) -> bool:
         return self.background.ndim == 3
 
-
-def smooth_field(rng: np.random.Generator, nodes: int, amplitude: float, size: int = SIZE) -> Array:
-    """Draw a smooth random field with about `nodes` bumps along each side."""
-    weights = _interpolation(size, nodes)
-    coarse = rng.standard_normal((nodes, nodes), dtype=np.float32) * amplitude
-    return weights @ coarse @ weights.T
+    @property
+    def light_is_signal(self) -> bool:
+        """Whether a brighter object is more of what is looked for, as under fluorescence."""
+        return self.paint == "glow" and not self.invert
 
 
-@lru_cache(maxsize=512)
-def _interpolation(size: int, nodes: int) -> Array:
-    """Weights (size, nodes) that join the nodes by cubic steps; faster than a spline zoom."""
-    position = np.linspace(0, nodes - 1, size)
-    left = np.minimum(position.astype(int), nodes - 2)
-    step = position - left
-    step = step * step * (3 - 2 * step)
-    weights = np.zeros((size, nodes), np.float32)
-    weights[np.arange(size), left] = 1 - step
-    weights[np.arange(size), left + 1] = step
-    return weights
+@dataclass
+class Canvas:
+    """What is painted before a camera sees it."""
+
+    image: Array  # (H, W) or (H, W, 3)
+    labels: NDArray[np.uint8]  # (H, W); the number of the topmost body, 0 is background
+    areas: list[int]  # of each body by itself, in pixels, of what lies inside the image
 
 
-def _blur(image: Array, sigma: float) -> Array:
-    """Gaussian blur of (SIZE, SIZE) or (SIZE, SIZE, 3)."""
-    weights = _gaussian(sigma)
-    rows = (weights @ image.reshape(SIZE, -1)).reshape(image.shape)
-    return rows @ weights.T if image.ndim == 2 else weights @ rows
-
-
-@lru_cache(maxsize=16)
-def _gaussian(sigma: float) -> Array:
-    """Blur along one side as a matrix (SIZE, SIZE); as fast as a filter at this size."""
-    distance = np.subtract.outer(np.arange(SIZE), np.arange(SIZE))
-    weights = np.exp(-0.5 * (distance / sigma) ** 2)
-    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+def paint(bodies: list[Body], style: Style) -> Canvas:
+    """Paint the bodies in order, counted from 1."""
+    canvas = Canvas(style.background.copy(), np.zeros((style.size,) * 2, np.uint8), [])
+    for number, body in enumerate(bodies, 1):
+        window = _window(body, style)
+        if not body.visible or window is None:
+            canvas.areas.append(0)
+            continue
+        dy = (np.arange(window[0].start, window[0].stop, dtype=np.float32) - body.y)[:, None]
+        dx = (np.arange(window[1].start, window[1].stop, dtype=np.float32) - body.x)[None]
+        dy, dx = dy / np.float32(body.radius), dx / np.float32(body.radius)
+        distance = _distance(body, style, dy, dx)
+        inside = distance < 0
+        canvas.labels[window][inside] = number if body.labelled else 0
+        canvas.areas.append(int(np.count_nonzero(inside)))
+        texture = _texture(body, style, window)
+        _PAINTERS[style.paint](canvas.image[window], body, style, distance, texture, dy, dx)
+    return canvas
 
 
 def render(
     bodies: list[Body], style: Style, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Paint the bodies in order.
+    """Paint the bodies and photograph them.
 
     Returns
     -------
-    image : (SIZE, SIZE, 3) uint8
-    labels : (SIZE, SIZE) uint8
-        The number of the topmost body, counted from 1; 0 is background.
+    image : (H, W, 3) uint8
+    labels : (H, W) uint8
     """
-    image = style.background.copy()
-    labels = np.zeros((SIZE, SIZE), np.uint8)
-    for number, body in enumerate(bodies, 1):
-        window = _window(body)
-        if not body.visible or window is None:
-            continue
-        dy = (np.arange(window[0].start, window[0].stop, dtype=np.float32) - body.y)[:, None]
-        dx = (np.arange(window[1].start, window[1].stop, dtype=np.float32) - body.x)[None]
-        dy, dx = dy / body.radius, dx / body.radius
-        cos, sin = np.float32(np.cos(body.angle)), np.float32(np.sin(body.angle))
-        distance = signed_distance(body, dx * cos + dy * sin, dy * cos - dx * sin)
-        labels[window][distance < 0] = number
-        _paint(image[window], body, style, distance, dy, dx)
-    return _expose(image, style, rng), labels
+    canvas = paint(bodies, style)
+    return expose(canvas.image, style, rng), canvas.labels
 
 
-def _window(body: Body) -> tuple[slice, slice] | None:
-    reach = body.radius * 1.25 + 5
-    y0, y1 = max(0, int(body.y - reach)), min(SIZE, int(body.y + reach) + 1)
-    x0, x1 = max(0, int(body.x - reach)), min(SIZE, int(body.x + reach) + 1)
+def _reach(body: Body, style: Style) -> float:
+    return body.radius * 1.25 + MARGIN * style.scale
+
+
+def _window(body: Body, style: Style) -> tuple[slice, slice] | None:
+    reach, size = _reach(body, style), style.size
+    y0, y1 = max(0, int(body.y - reach)), min(size, int(body.y + reach) + 1)
+    x0, x1 = max(0, int(body.x - reach)), min(size, int(body.x + reach) + 1)
     return (slice(y0, y1), slice(x0, x1)) if min(y1 - y0, x1 - x0) >= 2 else None
 
 
-def _paint(view: Array, body: Body, style: Style, distance: Array, dy: Array, dx: Array) -> None:
-    """Blend one body into its window of the image, in place."""
-    alpha = np.clip(0.5 - distance * body.radius, 0, 1)
-    texture: Array | float = 1.0
-    if body.texture is not None:
-        texture = 1 + body.texture[: distance.shape[0], : distance.shape[1]]
-    if style.is_coloured:
-        shade = (texture * (1 + body.shading * (dx + dy)))[..., None]
-        alpha = alpha[..., None] * (0.85 if style.kind == "histology" else 1.0)
-        view += alpha * (body.rgb * shade - view)
-    elif style.kind == "fluorescence":
-        profile = 1 - style.dome * np.clip(distance + 1, 0, 1) ** 2
-        if style.halo:
-            glow = np.exp(-np.clip(distance, 0, None) * body.radius / 5)
-            view += style.halo * body.brightness * glow
-        view += alpha * (body.brightness * profile * texture)
-        np.minimum(view, 1.5, out=view)
-    elif style.kind == "phase":
-        rim = style.rim * np.exp(-((distance * body.radius / style.rim_width) ** 2))
-        view += alpha * (style.lift * texture + (body.brightness - 0.6) * 0.12) + rim
-    else:
-        light = style.light[0] * dy + style.light[1] * dx
-        rim = style.rim * np.exp(-(((distance + 0.06) * body.radius / 2.5) ** 2))
-        view += alpha * (body.brightness * texture + light - view) - rim
+def _distance(body: Body, style: Style, dy: Array, dx: Array) -> Array:
+    """Distance to the outline in radii, negative inside."""
+    cos, sin = np.float32(np.cos(body.angle)), np.float32(np.sin(body.angle))
+    if body.paths is None:
+        return signed_distance(body, dx * cos + dy * sin, dy * cos - dx * sin)
+    paths = body.paths.copy()
+    v, u = body.paths[..., 0], body.paths[..., 1]
+    paths[..., 0], paths[..., 1] = u * sin + v * cos, u * cos - v * sin
+    return filament_distance(paths, dy, dx, MARGIN * style.scale / body.radius)
 
 
-def _expose(image: Array, style: Style, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _texture(body: Body, style: Style, window: tuple[slice, slice]) -> Array | float:
+    """The part of the body's texture that lies in the window; it moves with the body."""
+    if body.texture is None:
+        return 1.0
+    reach = _reach(body, style)
+    y, x = window[0].start - int(body.y - reach), window[1].start - int(body.x - reach)
+    if body.y < reach or body.x < reach:  # int rounds towards zero: below it, one too far
+        y, x = max(0, y), max(0, x)
+    height, width = window[0].stop - window[0].start, window[1].stop - window[1].start
+    rows = np.minimum(np.arange(y, y + height), len(body.texture) - 1)
+    columns = np.minimum(np.arange(x, x + width), len(body.texture) - 1)
+    return 1 + body.texture[rows][:, columns]
+
+
+def texture_size(radius: float, scale: float) -> int:
+    """Side of a texture that covers the window of a body."""
+    return 2 * int(radius * 1.25 + MARGIN * scale) + 2
+
+
+def _alpha(distance: Array, body: Body) -> Array:
+    """Coverage of pixels, with a rim as soft as one pixel."""
+    return np.clip(0.5 - distance * body.radius, 0, 1)
+
+
+def _opaque(
+    view: Array,
+    body: Body,
+    style: Style,
+    distance: Array,
+    texture: Array | float,
+    dy: Array,
+    dx: Array,
+) -> None:
+    shade = texture * (1 + body.shading * (dx + dy))
+    view += _alpha(distance, body)[..., None] * (body.rgb * shade[..., None] - view)
+
+
+def _stain(
+    view: Array,
+    body: Body,
+    style: Style,
+    distance: Array,
+    texture: Array | float,
+    dy: Array,
+    dx: Array,
+) -> None:
+    """Absorption: the stain is densest at the membrane, the background shows through."""
+    depth = distance * body.radius / style.scale
+    dense = np.clip(style.lift * texture + style.rim * np.exp(-((depth + 1.5) ** 2) / 3), 0, 1)
+    alpha = (_alpha(distance, body) * dense)[..., None]
+    view += alpha * (body.rgb - view)
+
+
+def _glow(
+    view: Array,
+    body: Body,
+    style: Style,
+    distance: Array,
+    texture: Array | float,
+    dy: Array,
+    dx: Array,
+) -> None:
+    profile = 1 - style.dome * np.clip(distance + 1, 0, 1) ** 2
+    if style.core:
+        profile *= 0.4 + 0.6 * np.clip((-distance - style.core) * 6, 0, 1)
+    if style.halo:
+        glow = np.exp(-np.clip(distance, 0, None) * body.radius / (4 * style.scale))
+        view += style.halo * body.brightness * glow
+    # Where two touch, the brighter one wins: they lie side by side, not on top of each other.
+    alpha = _alpha(distance, body)
+    light = alpha * (body.brightness * profile * texture)
+    view += light * (1 - 0.6 * np.clip(view / max(body.brightness, 0.05), 0, 1))
+    np.minimum(view, 1.5, out=view)
+
+
+def _phase(
+    view: Array,
+    body: Body,
+    style: Style,
+    distance: Array,
+    texture: Array | float,
+    dy: Array,
+    dx: Array,
+) -> None:
+    rim = style.rim * np.exp(-((distance * body.radius / style.rim_width) ** 2))
+    level = style.lift * texture + (body.brightness - 0.6) * 0.12
+    view += _alpha(distance, body) * level + rim
+
+
+def _relief(
+    view: Array,
+    body: Body,
+    style: Style,
+    distance: Array,
+    texture: Array | float,
+    dy: Array,
+    dx: Array,
+) -> None:
+    """An opaque disc lit from one side, with a raised rim."""
+    light = style.light[0] * dy + style.light[1] * dx
+    rim = np.exp(-(((distance + 0.08) * body.radius / (2.2 * style.scale)) ** 2))
+    rim *= style.rim * (0.4 - 4 * light)
+    view += _alpha(distance, body) * (body.brightness * texture + light + rim - view)
+
+
+def _lens(
+    view: Array,
+    body: Body,
+    style: Style,
+    distance: Array,
+    texture: Array | float,
+    dy: Array,
+    dx: Array,
+) -> None:
+    """Bright field: the outline refracts light away, the middle gathers or absorbs it."""
+    ring = np.exp(-(((distance * body.radius) / style.rim_width + 0.8) ** 2))
+    middle = style.lift * np.clip(-distance * 1.2, 0, 1) * texture
+    view += _alpha(distance, body) * (middle - style.dome * body.brightness)
+    view -= style.rim * ring
+
+
+_PAINTERS = {
+    "opaque": _opaque,
+    "stain": _stain,
+    "glow": _glow,
+    "phase": _phase,
+    "relief": _relief,
+    "lens": _lens,
+}
+
+
+def expose(image: Array, style: Style, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Blur, illuminate, add noise and turn into 8-bit RGB."""
-    if style.sigma > 0.3:
-        image = _blur(image, style.sigma)
+    image = optics.blur(image, style.sigma)
     if style.illumination is not None:
-        image = image * style.illumination
+        light = style.illumination
+        image = image * (light[..., None] if style.is_coloured else light)
     if style.noise or style.shot:
-        spread = style.noise + style.shot * np.sqrt(np.clip(image, 0, None))
-        image = image + spread * rng.standard_normal(image.shape, dtype=np.float32)
+        noise = optics.white_noise(rng, image.shape)
+        if style.shot:
+            image = image + noise * (style.noise + style.shot * np.sqrt(np.clip(image, 0, None)))
+        else:
+            image = image + noise * np.float32(style.noise)
+    if style.hot:
+        optics.add_hot_pixels(rng, image, style.hot)
     if not style.is_coloured:
-        image = np.clip(image, 0, 1) ** style.gamma
+        image = np.clip(image, 0, 1)
+        if style.levels:
+            image = np.round(image * style.levels) * np.float32(1 / style.levels)
+        if style.gamma != 1:
+            image **= np.float32(style.gamma)
         if style.stretch:
-            low, high = image[::4, ::4].min(), np.quantile(image[::4, ::4], 0.998)
-            image = (image - low) / max(high - low, 1e-3)
-        image = image[..., None] * style.tint
+            image = optics.stretch(image)
+    image = image * np.float32(style.gain * 255)
     if style.invert:
-        image = 1 - image
-    return (np.clip(image, 0, 1) * 255).astype(np.uint8)
+        image = 255 - image
+    if style.is_coloured:
+        return np.clip(image, 0, 255).astype(np.uint8)
+    if style.tint_name is None:
+        grey = np.clip(image, 0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    return np.clip(image[..., None] * style.tint, 0, 255).astype(np.uint8)

@@ -58,14 +58,14 @@ def _read(folder: Path, name: str) -> NucleiImage:
     return NucleiImage(name, image[..., :3].astype(np.uint8), labels)
 
 
-def crop_nuclei(rng: np.random.Generator, images: list[NucleiImage]) -> Scene:
+def crop_nuclei(rng: np.random.Generator, images: list[NucleiImage], size: int = SIZE) -> Scene:
     """Cut a crop at a random zoom, turn and flip it; tissue is drawn more often than its share."""
     tissue = [image for image in images if image.kind == "histology"]
     while True:
         pool = tissue if tissue and rng.random() < 0.3 else images
         source = pool[int(rng.integers(len(pool)))]
         window = _window(rng, *source.labels.shape)
-        scene = _as_scene(rng, source, window)
+        scene = _as_scene(rng, source, window, size)
         if scene is not None:
             return scene
 
@@ -80,7 +80,7 @@ def _window(rng: np.random.Generator, height: int, width: int) -> tuple[slice, s
 
 
 def _as_scene(
-    rng: np.random.Generator, source: NucleiImage, window: tuple[slice, slice]
+    rng: np.random.Generator, source: NucleiImage, window: tuple[slice, slice], size: int
 ) -> Scene | None:
     """The crop at the size of the drawn scenes; None where it has no nucleus, or too many."""
     found, compact = np.unique(source.labels[window], return_inverse=True)
@@ -90,8 +90,8 @@ def _as_scene(
     if not 1 <= count <= MOST:
         return None
     compact = compact.reshape(source.labels[window].shape).astype(np.uint8)
-    image = np.asarray(Image.fromarray(source.image[window]).resize((SIZE, SIZE)))
-    labels = np.asarray(Image.fromarray(compact).resize((SIZE, SIZE), Image.Resampling.NEAREST))
+    image = np.asarray(Image.fromarray(source.image[window]).resize((size, size)))
+    labels = np.asarray(Image.fromarray(compact).resize((size, size), Image.Resampling.NEAREST))
     image, labels = _turn(rng, image, labels)
     if source.kind == "fluorescence":
         image = _expose(rng, image)

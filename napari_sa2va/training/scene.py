@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 MASK_STRIDE = 4  # pixels of SAM 2's input to a cell of its mask grid, along each side
-MIN_AREA = 40
+REFERENCE = 256  # side of the image that areas in pixels refer to; they grow with its square
+MIN_AREA = 40  # pixels of an object that language may speak of
+MIN_CLICKABLE = 16  # pixels of an object that a user would click or box
 
 REGIONS = (
     ("top left", "top", "top right"),
@@ -29,7 +31,7 @@ class SceneObject:
     noun: str
     color: str | None = None
     brightness: float | None = None
-    motion: str = "still"  # still, moving, dividing, leaving, entering
+    motion: str = "still"  # still, moving, dividing, leaving, entering, drifting
     direction: str | None = None  # left, right, up, down: where it goes, if clearly one of them
     speed: float = 0.0  # of a moving one, in image sides a frame
 
@@ -46,16 +48,41 @@ class Scene:
     image: NDArray[np.uint8]  # (H, W, 3)
     labels: NDArray[np.uint8]  # (H, W)
     objects: tuple[SceneObject, ...]
-    kind: str  # shapes, fluorescence, phase, histology, coins
+    kind: str  # shapes, fluorescence, phase, histology, coins, beads, bacteria, fibres
+
+    @property
+    def coverage(self) -> NDArray[np.float32]:
+        """How much of each cell of the mask grid each label covers: (H / 4, W / 4, labels).
+
+        Not kept: of a crowded scene of 512 pixels it takes megabytes.
+        """
+        return label_coverage(self.labels, len(self.labels) // MASK_STRIDE)
 
     @cached_property
-    def coverage(self) -> NDArray[np.float32]:
-        """How much of each cell of the mask grid each label covers: (H / 4, W / 4, labels)."""
-        return label_coverage(self.labels, len(self.labels) // MASK_STRIDE)
+    def clickable(self) -> tuple[int, ...]:
+        """Labels of all that is large enough to be clicked, talked about or not."""
+        areas = np.bincount(self.labels.ravel())
+        large = np.flatnonzero(areas >= MIN_CLICKABLE * _magnification(self.labels))
+        return tuple(int(label) for label in large if label)
 
     def target(self, labels: tuple[int, ...]) -> NDArray[np.float32]:
         """The soft mask of some labels on SAM 2's mask grid."""
-        return self.coverage[..., list(labels)].sum(-1)
+        return soft_mask(self.labels, labels)
+
+
+def _magnification(labels: NDArray[np.uint8]) -> float:
+    """How many pixels one of an image of `REFERENCE` a side corresponds to."""
+    return (len(labels) / REFERENCE) ** 2
+
+
+def soft_mask(labels: NDArray[np.uint8], chosen: tuple[int, ...]) -> NDArray[np.float32]:
+    """Share of each cell of the mask grid that some labels cover: (..., H / 4, W / 4)."""
+    member = np.zeros(256, np.uint8)
+    member[list(chosen)] = 1
+    *frames, height, width = labels.shape
+    cells = (height // MASK_STRIDE, MASK_STRIDE, width // MASK_STRIDE, MASK_STRIDE)
+    rows = member[labels].reshape(*frames, *cells).sum(-3, dtype=np.uint8)
+    return rows.sum(-1, dtype=np.uint8).astype(np.float32) / MASK_STRIDE**2
 
 
 def label_coverage(labels: NDArray[np.uint8], grid: int) -> NDArray[np.float32]:
@@ -73,7 +100,8 @@ def describe(
 ) -> tuple[SceneObject, ...]:
     """Measure the labels and join what is known of each (noun, color, ...).
 
-    Objects of fewer than `MIN_AREA` pixels are left out: too little of them is seen.
+    Objects of fewer than `MIN_AREA` pixels (of an image of `REFERENCE` a side; the threshold grows
+    with the image's area) are left out: too little of them is seen.
     """
     areas = np.bincount(labels.ravel(), minlength=256)
     height, width = labels.shape
@@ -88,5 +116,5 @@ def describe(
             **words,  # type: ignore[arg-type]  # the keys are SceneObject's own
         )
         for label, words in said.items()
-        if areas[label] >= MIN_AREA
+        if areas[label] >= MIN_AREA * _magnification(labels)
     )

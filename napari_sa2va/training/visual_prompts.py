@@ -33,7 +33,7 @@ def draw_prompt(
     Any object is meant where no target is given.
     """
     if target is None:
-        target = scene.objects[int(rng.integers(len(scene.objects)))].label
+        target = scene.clickable[int(rng.integers(len(scene.clickable)))]
     if points == 1 or rng.random() < 0.3:
         placed = [(*_inside(rng, scene, target), POSITIVE)]
     else:
@@ -48,7 +48,7 @@ def _second_click(rng: Generator, scene: Scene, target: int) -> tuple[float, flo
     """Half the time one that says what does not belong: a neighbour or the background."""
     if rng.random() < 0.5:
         return (*_inside(rng, scene, target), POSITIVE)
-    others = [thing.label for thing in scene.objects if thing.label != target]
+    others = [label for label in scene.clickable if label != target]
     if others and rng.random() < 0.7:
         return (*_inside(rng, scene, others[int(rng.integers(len(others)))]), NEGATIVE)
     return (*_inside(rng, scene, 0), NEGATIVE)
@@ -69,9 +69,10 @@ def box(rng: Generator, scene: Scene, label: int) -> VisualPrompt:
 
 def _inside(rng: Generator, scene: Scene, label: int) -> tuple[float, float]:
     """A pixel of the label, away from its rim where it has an inside."""
-    covered = scene.coverage[..., label].ravel()
+    cover = scene.target((label,))
+    covered = cover.ravel()
     cells = np.flatnonzero(covered > 0.9 * covered.max())
-    side, grid = MASK_STRIDE, scene.coverage.shape[1]
+    side, grid = MASK_STRIDE, cover.shape[1]
     row, column = divmod(int(cells[rng.integers(len(cells))]), grid)
     cell = scene.labels[row * side : (row + 1) * side, column * side : (column + 1) * side]
     spots = np.argwhere(cell == label)
