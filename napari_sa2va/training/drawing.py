@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,15 +35,16 @@ class Style:
     lift: float = 0.0
     light: tuple[float, float] = (0.0, 0.0)
     relief: float = 0.0
+    grain: tuple[int, float] = (6, 0.0)  # bumps across a body and how strong they are
+    stains: dict[str, Array] = field(default_factory=dict)  # what stained bodies may be coloured
     gamma: float = 1.0
     illumination: Array | None = None
     tint: Array = field(default_factory=lambda: np.ones(3, np.float32))
     tint_name: str | None = None
-    colors: tuple[str, ...] = ()  # what stained bodies may be coloured
     stretch: bool = False
     gain: float = 1.0  # above 1 the brightest saturate
     levels: int = 0  # of a coarse quantisation, 0: none
-    hot: int = 0  # pixels that are always bright
+    hot: Array | None = None  # (N, 3) pixels that are always bright: y, x, value
     invert: bool = False
 
     @property
@@ -88,8 +90,17 @@ def paint(bodies: list[Body], style: Style) -> Canvas:
         inside = distance < 0
         canvas.labels[window][inside] = number if body.labelled else 0
         canvas.areas.append(int(np.count_nonzero(inside)))
-        texture = _texture(body, style, window)
-        _PAINTERS[style.paint](canvas.image[window], body, style, distance, texture, dy, dx)
+        patch = _Patch(
+            canvas.image[window],
+            style.background[window],
+            body,
+            style,
+            distance,
+            _texture(body, style, window),
+            dy,
+            dx,
+        )
+        (_PAINTERS[style.paint] if body.labelled else _cover)(patch)
     return canvas
 
 
@@ -148,109 +159,88 @@ def texture_size(radius: float, scale: float) -> int:
     return 2 * int(radius * 1.25 + MARGIN * scale) + 2
 
 
-def _alpha(distance: Array, body: Body) -> Array:
-    """Coverage of pixels, with a rim as soft as one pixel."""
-    return np.clip(0.5 - distance * body.radius, 0, 1)
+@dataclass
+class _Patch:
+    """The window of one body, and what its painter needs to know."""
+
+    view: Array  # painted in place
+    ground: Array  # the background without any body
+    body: Body
+    style: Style
+    distance: Array  # to the outline, in radii
+    texture: Array | float
+    dy: Array  # from the body's centre, in radii
+    dx: Array
+
+    @property
+    def alpha(self) -> Array:
+        """Coverage of pixels, with a rim as soft as one pixel."""
+        return np.clip(0.5 - self.distance * self.body.radius, 0, 1)
+
+    @property
+    def depth(self) -> Array:
+        """Distance to the outline in pixels of a scene of `SIZE`."""
+        return self.distance * (self.body.radius / self.style.scale)
 
 
-def _opaque(
-    view: Array,
-    body: Body,
-    style: Style,
-    distance: Array,
-    texture: Array | float,
-    dy: Array,
-    dx: Array,
-) -> None:
-    shade = texture * (1 + body.shading * (dx + dy))
-    view += _alpha(distance, body)[..., None] * (body.rgb * shade[..., None] - view)
+def _cover(it: _Patch) -> None:
+    """An occluder: flat, in front of everything, nobody's object."""
+    if it.style.is_coloured:
+        it.view += it.alpha[..., None] * (it.body.rgb - it.view)
+    else:
+        it.view += it.alpha * (it.body.brightness * it.texture - it.view)
 
 
-def _stain(
-    view: Array,
-    body: Body,
-    style: Style,
-    distance: Array,
-    texture: Array | float,
-    dy: Array,
-    dx: Array,
-) -> None:
+def _opaque(it: _Patch) -> None:
+    shade = it.texture * (1 + it.body.shading * (it.dx + it.dy))
+    it.view += it.alpha[..., None] * (it.body.rgb * shade[..., None] - it.view)
+
+
+def _stain(it: _Patch) -> None:
     """Absorption: the stain is densest at the membrane, the background shows through."""
-    depth = distance * body.radius / style.scale
-    dense = np.clip(style.lift * texture + style.rim * np.exp(-((depth + 1.5) ** 2) / 3), 0, 1)
-    alpha = (_alpha(distance, body) * dense)[..., None]
-    view += alpha * (body.rgb - view)
+    membrane = it.style.rim * np.exp(-((it.depth + 1.5) ** 2) / 3)
+    alpha = (it.alpha * np.clip(it.style.lift * it.texture + membrane, 0, 1))[..., None]
+    it.view += alpha * (it.body.rgb - it.view)
 
 
-def _glow(
-    view: Array,
-    body: Body,
-    style: Style,
-    distance: Array,
-    texture: Array | float,
-    dy: Array,
-    dx: Array,
-) -> None:
-    profile = 1 - style.dome * np.clip(distance + 1, 0, 1) ** 2
-    if style.core:
-        profile *= 0.4 + 0.6 * np.clip((-distance - style.core) * 6, 0, 1)
-    if style.halo:
-        glow = np.exp(-np.clip(distance, 0, None) * body.radius / (4 * style.scale))
-        view += style.halo * body.brightness * glow
-    # Where two touch, the brighter one wins: they lie side by side, not on top of each other.
-    alpha = _alpha(distance, body)
-    light = alpha * (body.brightness * profile * texture)
-    view += light * (1 - 0.6 * np.clip(view / max(body.brightness, 0.05), 0, 1))
-    np.minimum(view, 1.5, out=view)
+def _glow(it: _Patch) -> None:
+    profile = 1 - it.style.dome * np.clip(it.distance + 1, 0, 1) ** 2
+    if it.style.core:
+        profile *= 0.4 + 0.6 * np.clip((-it.distance - it.style.core) * 6, 0, 1)
+    if it.style.halo:
+        reach = 1.5 + 0.15 * it.body.radius / it.style.scale
+        glow = np.exp(-np.clip(it.depth, 0, None) / reach) - np.exp(-MARGIN / reach)
+        it.view += it.style.halo * it.body.brightness * np.clip(glow, 0, None)
+    # What lies below shines through, but the upper body keeps an outline.
+    light = it.ground + it.body.brightness * profile * it.texture
+    it.view += it.alpha * (light + 0.25 * (it.view - it.ground) - it.view)
+    np.minimum(it.view, 1.5, out=it.view)
 
 
-def _phase(
-    view: Array,
-    body: Body,
-    style: Style,
-    distance: Array,
-    texture: Array | float,
-    dy: Array,
-    dx: Array,
-) -> None:
-    rim = style.rim * np.exp(-((distance * body.radius / style.rim_width) ** 2))
-    level = style.lift * texture + (body.brightness - 0.6) * 0.12
-    view += _alpha(distance, body) * level + rim
+def _phase(it: _Patch) -> None:
+    width = min(it.style.rim_width, 0.2 * it.body.radius)
+    rim = it.style.rim * np.exp(-((it.distance * it.body.radius / width) ** 2))
+    level = it.style.lift + 0.5 * (it.texture - 1) + (it.body.brightness - 0.6) * 0.12
+    it.view += it.alpha * (it.ground + level - it.view) + rim
 
 
-def _relief(
-    view: Array,
-    body: Body,
-    style: Style,
-    distance: Array,
-    texture: Array | float,
-    dy: Array,
-    dx: Array,
-) -> None:
+def _relief(it: _Patch) -> None:
     """An opaque disc lit from one side, with a raised rim."""
-    light = style.light[0] * dy + style.light[1] * dx
-    rim = np.exp(-(((distance + 0.08) * body.radius / (2.2 * style.scale)) ** 2))
-    rim *= style.rim * (0.4 - 4 * light)
-    view += _alpha(distance, body) * (body.brightness * texture + light + rim - view)
+    light = it.style.light[0] * it.dy + it.style.light[1] * it.dx
+    rim = np.exp(-(((it.depth + 0.08 * it.body.radius / it.style.scale) / 2.2) ** 2))
+    rim *= it.style.rim * (0.4 - 4 * light)
+    it.view += it.alpha * (it.body.brightness * it.texture + light + rim - it.view)
 
 
-def _lens(
-    view: Array,
-    body: Body,
-    style: Style,
-    distance: Array,
-    texture: Array | float,
-    dy: Array,
-    dx: Array,
-) -> None:
+def _lens(it: _Patch) -> None:
     """Bright field: the outline refracts light away, the middle gathers or absorbs it."""
-    ring = np.exp(-(((distance * body.radius) / style.rim_width + 0.8) ** 2))
-    middle = style.lift * np.clip(-distance * 1.2, 0, 1) * texture
-    view += _alpha(distance, body) * (middle - style.dome * body.brightness)
-    view -= style.rim * ring
+    ring = np.exp(-((it.distance * it.body.radius / it.style.rim_width + 0.8) ** 2))
+    middle = it.style.lift * np.clip(-it.distance * 1.2, 0, 1) * it.texture
+    level = it.ground + middle - it.style.dome * it.body.brightness
+    it.view += it.alpha * (level - it.view) - it.style.rim * ring
 
 
-_PAINTERS = {
+_PAINTERS: dict[str, Callable[[_Patch], None]] = {
     "opaque": _opaque,
     "stain": _stain,
     "glow": _glow,
@@ -261,7 +251,12 @@ _PAINTERS = {
 
 
 def expose(image: Array, style: Style, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Blur, illuminate, add noise and turn into 8-bit RGB."""
+    """Photograph painted light as 8-bit RGB."""
+    return present(develop(image, style, rng), style)
+
+
+def develop(image: Array, style: Style, rng: np.random.Generator) -> Array:
+    """Blur, illuminate, add noise; what comes out is not clipped where it is coloured."""
     image = optics.blur(image, style.sigma)
     if style.illumination is not None:
         light = style.illumination
@@ -272,16 +267,26 @@ def expose(image: Array, style: Style, rng: np.random.Generator) -> NDArray[np.u
             image = image + noise * (style.noise + style.shot * np.sqrt(np.clip(image, 0, None)))
         else:
             image = image + noise * np.float32(style.noise)
-    if style.hot:
-        optics.add_hot_pixels(rng, image, style.hot)
-    if not style.is_coloured:
-        image = np.clip(image, 0, 1)
-        if style.levels:
-            image = np.round(image * style.levels) * np.float32(1 / style.levels)
-        if style.gamma != 1:
-            image **= np.float32(style.gamma)
-        if style.stretch:
-            image = optics.stretch(image)
+    if style.is_coloured:
+        return image
+    if style.hot is not None:
+        y, x = style.hot[:, :2].astype(int).T
+        image[y, x] = style.hot[:, 2]
+    image = np.clip(image, 0, 1)
+    if style.levels:
+        image = np.round(image * style.levels) * np.float32(1 / style.levels)
+    if style.gamma != 1:
+        image **= np.float32(style.gamma)
+    return image
+
+
+def present(
+    image: Array, style: Style, window: tuple[float, float] | None = None
+) -> NDArray[np.uint8]:
+    """Turn into (H, W, 3) uint8; stretch between the grey values of a window, or of the image."""
+    if style.stretch and not style.is_coloured:
+        low, high = window or optics.contrast_window(image)
+        image = (image - low) / np.float32(high - low)
     image = image * np.float32(style.gain * 255)
     if style.invert:
         image = 255 - image

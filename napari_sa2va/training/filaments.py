@@ -34,20 +34,20 @@ def draw_fibre(rng: Generator, width: float, bend: float = 0.22) -> Array:
 def draw_vessel(rng: Generator, width: float) -> Array:
     """Draw a tree of vessels that thins with each branching; chains as in `draw_fibre`."""
     chains: list[Array] = []
-    tips = [(0.0, -1.0, 0.0, width, 0.0)]
+    tips = [(0.0, -1.0, 0.0, width)]
     for generation in range(BRANCHES):
-        grown: list[tuple[float, float, float, float, float]] = []
-        for y, x, heading, half, _ in tips:
+        grown: list[tuple[float, float, float, float]] = []
+        for y, x, heading, half in tips:
             length = rng.uniform(0.5, 0.85) * 0.8**generation
             turns = heading + np.cumsum(rng.normal(0, 0.16, STEPS // 2))
             chain = _chain(y, x, turns, length / (STEPS // 2), half, half * 0.85)
             chains.append(chain)
-            spread = rng.uniform(0.35, 0.8)
+            spread = rng.uniform(0.45, 0.8)
             for side in (-1, 1):
                 if generation == 0 or rng.random() < 0.8:
                     thin = half * rng.uniform(0.6, 0.78)
-                    heading_ = float(turns[-1]) + side * spread * rng.uniform(0.6, 1.2)
-                    grown.append((*chain[-1, :2].tolist(), heading_, thin, 0.0))
+                    fork = float(turns[-1]) + side * spread * rng.uniform(0.6, 1.2)
+                    grown.append((float(chain[-1, 0]), float(chain[-1, 1]), fork, thin))
         tips = grown
     return _fit(chains)
 

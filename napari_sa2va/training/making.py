@@ -11,7 +11,6 @@ from napari_sa2va.training.optics import smooth_field
 
 Generator = np.random.Generator
 
-STAINS = {"blue": (0.25, 0.35, 0.70), "brown": (0.45, 0.26, 0.15), "purple": (0.45, 0.18, 0.55)}
 ROUGHNESS = {"cell": 0.09, "nucleus": 0.05, "coin": 0.008, "disc": 0.0, "bead": 0.0}
 
 
@@ -21,16 +20,17 @@ def draw_body(rng: Generator, style: Style, radius: float) -> Body:
         return _shape(rng, style, radius)
     body = _outlined(rng, style, radius)
     if style.paint == "stain":
-        body.color = str(rng.choice(style.colors))
-        rgb = np.array(STAINS[body.color]) + rng.normal(0, 0.04, 3)
+        body.color = str(rng.choice(list(style.stains)))
+        # One slide has one stain: nuclei differ in how much they took up, hardly in hue.
+        rgb = style.stains[body.color] * rng.uniform(0.8, 1.2) + rng.normal(0, 0.015, 3)
         body.rgb = np.clip(rgb, 0, 1).astype(np.float32)
     else:
         body.color = style.tint_name
         body.brightness = _brightness(rng, style)
-    amplitude = float(rng.choice((0, 0.03, 0.08, 0.15)))
-    body.texture = _texture(rng, style, radius, amplitude)
     if style.relief:
         body.texture = _embossed(rng, style, radius)
+    else:
+        body.texture = _texture(rng, style, radius, *style.grain)
     return body
 
 
@@ -51,7 +51,7 @@ def _outlined(rng: Generator, style: Style, radius: float) -> Body:
         (n, float(rng.normal(0, roughness / (n - 1) ** 0.5)), float(rng.uniform(0, 2 * np.pi)))
         for n in (2, 3, 4, 5)
     )
-    aspect = float(rng.uniform(0.55, 1))
+    aspect = float(rng.uniform(0.35 if style.kind == "phase" else 0.55, 1))
     if style.noun in ("coin", "disc"):
         aspect = float(rng.uniform(0.94, 1))
     elif style.noun == "bead":
@@ -71,7 +71,8 @@ def _shape(rng: Generator, style: Style, radius: float) -> Body:
     body = Body(shape, shape, 0, 0, radius, angle, aspect, color, rgb)
     if style.noise > 0.02:
         body.shading = float(rng.choice((0, 0, 0.06, -0.08)))
-        body.texture = _texture(rng, style, radius, float(rng.choice((0, 0, 0.08, 0.15))))
+        nodes, amplitude = int(rng.choice((4, 6, 10))), float(rng.choice((0, 0, 0.08, 0.15)))
+        body.texture = _texture(rng, style, radius, nodes, amplitude)
     return body
 
 
@@ -86,22 +87,26 @@ def _contrasting_color(rng: Generator, background: Array) -> tuple[str, Array]:
 def _brightness(rng: Generator, style: Style) -> float:
     match style.paint:
         case "glow":
-            return float(rng.uniform(0.22, 1.0))
+            # Log-uniform: a few bright ones among many dim ones.
+            return float(0.2 * 5 ** rng.random())
         case "relief":
             return float(min(0.95, style.background.mean() + rng.uniform(0.18, 0.6)))
     return float(rng.uniform(0.4, 0.8))
 
 
-def _texture(rng: Generator, style: Style, radius: float, amplitude: float) -> Array | None:
+def _texture(
+    rng: Generator, style: Style, radius: float, nodes: int, amplitude: float
+) -> Array | None:
     if not amplitude:
         return None
-    nodes = int(rng.choice((4, 6, 10)))
+    # Bumps below two pixels would be noise.
+    nodes = max(2, min(nodes, int(radius / style.scale)))
     return smooth_field(rng, nodes, amplitude, texture_size(radius, style.scale))
 
 
 def _embossed(rng: Generator, style: Style, radius: float) -> Array:
     """A coin's picture: slopes that face the light are bright."""
-    nodes = int(rng.integers(7, 13))
+    nodes = int(rng.integers(7, 16))
     height = smooth_field(rng, nodes, 1.0, texture_size(radius, style.scale))
     step = max(1, round(len(height) / nodes / 4))
     y, x = style.light

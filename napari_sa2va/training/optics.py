@@ -34,15 +34,30 @@ def smooth_field(
 
 @lru_cache(maxsize=512)
 def _interpolation(size: int, nodes: int) -> Array:
-    """Weights (size, nodes) that join the nodes by cubic steps; faster than a spline zoom."""
-    position = np.linspace(0, nodes - 1, size)
-    left = np.minimum(position.astype(int), nodes - 2)
-    step = position - left
-    step = step * step * (3 - 2 * step)
-    weights = np.zeros((size, nodes), np.float32)
-    weights[np.arange(size), left] = 1 - step
-    weights[np.arange(size), left + 1] = step
-    return weights
+    """Gaussian weights (size, nodes) that join the nodes and keep their variance.
+
+    Polynomial steps between nodes would be no slower, but show the grid.
+    """
+    position = np.linspace(-0.5, nodes - 0.5, size)
+    distance = position[:, None] - np.arange(nodes)
+    weights = np.exp(-0.5 * (distance / 0.6) ** 2)
+    return (weights / np.sqrt((weights**2).sum(1, keepdims=True))).astype(np.float32)
+
+
+def wavy_streaks(rng: Generator, amplitude: float, size: int) -> Array:
+    """Draw wavy streaks (size, size) along any direction, as the fibres of a tissue run."""
+    angle = rng.uniform(0, np.pi)
+    line = np.linspace(0, 1, size, dtype=np.float32)
+    across = np.cos(angle) * line[:, None] + np.sin(angle) * line[None]
+    across = across + smooth_field(rng, 4, 0.06, size)
+    waves = smooth_line(rng, int(rng.integers(30, 100)), amplitude, 1024)
+    place = (across - across.min()) * (1023 / max(1e-6, float(np.ptp(across))))
+    return waves[place.astype(np.int16)]
+
+
+def smooth_line(rng: Generator, nodes: int, amplitude: float, length: int) -> Array:
+    """Draw a smooth random line (length,) with about `nodes` bumps."""
+    return _interpolation(length, nodes) @ rng.normal(0, amplitude, nodes).astype(np.float32)
 
 
 def blur(image: Array, sigma: float) -> Array:
@@ -108,14 +123,8 @@ def draw_illumination(rng: Generator, size: int, strength: float) -> Array:
     return 1 + np.clip(smooth_field(rng, 3, strength * 0.6, size), -0.6, 0.6)
 
 
-def add_hot_pixels(rng: Generator, image: Array, count: int) -> None:
-    """Light single pixels of an image up, in place."""
-    y, x = rng.integers(len(image), size=(2, count))
-    image[y, x] = rng.uniform(0.5, 1, count)
-
-
-def stretch(image: Array, quantile: float = 0.998) -> Array:
-    """Scale to 0..1 between the darkest and nearly the brightest, as viewers do."""
+def contrast_window(image: Array, quantile: float = 0.998) -> tuple[float, float]:
+    """Between which grey values a viewer would stretch the image."""
     some = image[::4, ::4]
-    low, high = some.min(), np.quantile(some, quantile)
-    return (image - low) / max(float(high - low), 1e-3)
+    low, high = float(some.min()), float(np.quantile(some, quantile))
+    return low, max(high, low + 1e-3)

@@ -16,6 +16,7 @@ __all__ = ["KINDS", "KIND_SHARES", "draw_scene", "said_of"]
 Generator = np.random.Generator
 
 SEEN = 0.6  # share of a body's area below which it is hidden too much to be recognised
+MANY_FIBRES = 30
 FEW = {"fibre": 6, "vessel": 3}
 
 
@@ -57,6 +58,7 @@ def draw_scene(rng: Generator, most: int = 8, kind: str | None = None, size: int
 def _count(rng: Generator, style: Style, most: int) -> int:
     if most >= CROWD:
         # A few are lost where there is no room, or where they would be hidden.
+        most = min(most, MANY_FIBRES) if style.noun == "fibre" else most
         return int(rng.integers(CROWD, most + 1)) + 2
     limit = most if style.kind == "shapes" else int(most * 1.6)
     limit = min(limit, FEW.get(style.noun, CROWD - 1))

@@ -6,7 +6,7 @@ import numpy as np
 
 from napari_sa2va.training.debris import add_debris
 from napari_sa2va.training.drawing import SIZE, Style
-from napari_sa2va.training.optics import draw_illumination, smooth_field
+from napari_sa2va.training.optics import draw_illumination, smooth_field, wavy_streaks
 
 Generator = np.random.Generator
 
@@ -31,6 +31,7 @@ PAINTS = {
 }
 GROUNDS = {"glow": (0.0, 0.12), "phase": (0.35, 0.6), "relief": (0.05, 0.35), "lens": (0.45, 0.9)}
 TINTS = {"green": (0.12, 1.0, 0.15), "blue": (0.15, 0.3, 1.0), "red": (1.0, 0.15, 0.12)}
+STAINS = {"blue": (0.25, 0.35, 0.70), "brown": (0.45, 0.26, 0.15), "purple": (0.42, 0.16, 0.58)}
 SLIDES = ((0.9, 0.82, 0.88), (0.9, 0.76, 0.84), (0.76, 0.66, 0.92), (0.9, 0.9, 0.88))
 
 
@@ -65,23 +66,31 @@ def _shapes(rng: Generator, size: int) -> Style:
     return style
 
 
+def between(rng: Generator, one: float, other: float) -> float:
+    """Uniform between two bounds in any order."""
+    return one + (other - one) * float(rng.random())
+
+
 def _sigma(rng: Generator, size: int, choices: tuple[float, ...]) -> float:
     """Blur; a larger image is anything from as sharp by the pixel to as sharp by the field."""
-    return float(rng.choice(choices) * rng.uniform(*sorted((1, size / SIZE))))
+    return float(rng.choice(choices)) * between(rng, 1, size / SIZE)
 
 
 def _tissue(rng: Generator, size: int) -> Style:
     base = np.array(SLIDES[int(rng.integers(len(SLIDES)))], np.float32)
     base = base + rng.uniform(-0.05, 0.05, 3).astype(np.float32)
-    nodes = (int(rng.integers(8, 30)), int(rng.integers(4, 20)))
-    fibrous = smooth_field(rng, nodes if rng.random() < 0.5 else nodes[::-1], 0.06, size)
-    background = base + fibrous[..., None] * np.array((0.6, 1, 0.6), np.float32)
-    background += smooth_field(rng, 4, 0.05, size)[..., None]
+    streaks = wavy_streaks(rng, rng.uniform(0, 0.08), size)
+    streaks += smooth_field(rng, int(rng.integers(6, 40)), 0.03, size)
+    background = base + streaks[..., None] * np.array((0.6, 1, 0.6), np.float32)
+    background += smooth_field(rng, 4, 0.04, size)[..., None]
     style = Style("histology", "nucleus", "stain", background.astype(np.float32))
     style.sigma = _sigma(rng, size, (0.5, 0.8, 1.1, 1.4))
     style.noise = float(rng.uniform(0, 0.04))
-    style.colors = ("purple",) if rng.random() < 0.6 else ("blue", "brown")
+    names = ("purple",) if rng.random() < 0.6 else ("blue", "brown")
+    for name in names:
+        style.stains[name] = np.array(STAINS[name], np.float32) + rng.uniform(-0.07, 0.07, 3)
     style.lift, style.rim = rng.uniform(0.65, 0.95), rng.uniform(0, 0.25)
+    style.grain = (int(rng.integers(5, 14)), float(rng.choice((0, 0.08, 0.15, 0.25))))
     return style
 
 
@@ -113,16 +122,20 @@ def _grey(rng: Generator, kind: str, size: int) -> Style:
 def _light(rng: Generator, style: Style) -> None:
     """How bodies of the style meet the light."""
     scale = style.scale
+    style.grain = (int(rng.choice((4, 6, 10))), float(rng.choice((0, 0.03, 0.08, 0.15))))
     direction, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0.02, 0.15)
     style.light = (float(strength * np.sin(direction)), float(strength * np.cos(direction)))
     match style.paint:
         case "glow":
-            style.dome, style.halo = rng.uniform(0, 0.6), float(rng.choice((0, 0, 0.06, 0.12)))
+            style.dome, style.halo = rng.uniform(0, 0.6), float(rng.choice((0, 0, 0.06, 0.15)))
+            if style.noun in ("cell", "nucleus"):
+                style.grain = (int(rng.integers(4, 13)), float(rng.choice((0, 0.1, 0.2, 0.3))))
             if style.noun == "cell" and rng.random() < 0.4:
                 style.core = rng.uniform(0.3, 0.55)
         case "phase":
             style.rim, style.rim_width = rng.uniform(0.1, 0.35), rng.uniform(1.5, 3.5) * scale
             style.lift = float(rng.choice((-1, -1, 1))) * rng.uniform(0.04, 0.15)
+            style.grain = (int(rng.integers(6, 16)), float(rng.choice((0, 0.05, 0.1, 0.16))))
             if style.noun == "bacterium":
                 style.lift, style.rim = -rng.uniform(0.2, 0.4), rng.uniform(0.05, 0.2)
                 style.rim_width = rng.uniform(1.5, 2.5) * scale
@@ -131,7 +144,7 @@ def _light(rng: Generator, style: Style) -> None:
             style.lift, style.dome = rng.uniform(-0.1, 0.4), rng.uniform(0.05, 0.25)
         case "relief":
             style.rim = rng.uniform(0.15, 0.5)
-            style.relief = rng.uniform(0.1, 0.35) if style.noun == "coin" else 0.0
+            style.relief = rng.uniform(0.15, 0.45) if style.noun == "coin" else 0.0
             if style.noun == "disc":
                 style.rim, style.light = 0.0, (0.0, 0.0)
 
@@ -144,4 +157,5 @@ def _sensor(rng: Generator, style: Style) -> None:
     elif form < 0.24:
         style.gain = rng.uniform(1.1, 1.6)
     elif form < 0.3:
-        style.hot = int(rng.integers(3, 30))
+        spots = rng.integers(style.size, size=(int(rng.integers(3, 30)), 2))
+        style.hot = np.hstack((spots, rng.uniform(0.5, 1, (len(spots), 1))))
