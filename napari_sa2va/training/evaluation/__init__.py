@@ -1,0 +1,1 @@
+"""What `napari_sa2va.training.evaluate` measures, and how."""

@@ -1,0 +1,91 @@
+"""Objects through drawn clips: J&F, presence, and phrases that motion decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sa2va.engine.engine import Engine
+from napari_sa2va.training.clips import Clip, draw_clip
+from napari_sa2va.training.evaluation.asking import prompt_with
+from napari_sa2va.training.evaluation.cases import Case, Example, Mask, picture
+from napari_sa2va.training.evaluation.held_out import SIZES, kinds_of
+from napari_sa2va.training.evaluation.metrics import boundary_f, iou
+from napari_sa2va.training.references import pick
+from napari_sa2va.training.visual_prompts import box, click
+
+GROUP = "tracking"
+FRAMES = 16
+SHOWN = (0, 5, 10, 15)
+
+
+def held_out_clips(
+    seed: int, part: int, clips: int
+) -> Iterator[tuple[int, Clip, np.random.Generator]]:
+    """Clips of all kinds in which objects move, meet, divide, come and go."""
+    for number, kind in enumerate(kinds_of(clips)):
+        rng = np.random.default_rng([seed, part, number])
+        yield number, draw_clip(rng, FRAMES, kind=kind, size=SIZES[number % len(SIZES)]), rng
+
+
+def measure(engine: Engine, seed: int, clips: int) -> Iterator[Case]:
+    """One object of each clip, prompted in the first frame only."""
+    for number, clip, rng in held_out_clips(seed, 1, clips):
+        scene = clip.scene()
+        thing = pick(rng, scene.objects)
+        truth = clip.labels == thing.label
+        prompts = {"click": click(rng, scene, thing.label), "box": box(rng, scene, thing.label)}
+        found = {task: np.zeros_like(truth) for task in prompts}
+        with engine.open(clip.frames) as session:
+            for object_id, prompt in enumerate(prompts.values(), 1):
+                prompt_with(session, prompt, object_id)
+            for frame, masks in session.propagate():
+                for object_id, task in enumerate(prompts, 1):
+                    found[task][frame] = masks[object_id]
+        details = (clip.kind, thing.motion, _seen(truth))
+        for task, masks in found.items():
+            yield from track_cases(task, number, masks, truth, details, strip(clip, truth, masks))
+        copy = np.broadcast_to(truth[:1], truth.shape)
+        yield from track_cases("unmoved copy of frame 0", number, copy, truth, details)
+
+
+def track_cases(
+    task: str,
+    cluster: int,
+    found: Mask,
+    truth: Mask,
+    details: tuple[str, ...],
+    example: Example | None = None,
+) -> Iterator[Case]:
+    """J&F, J and F over the frames that show the object, and in how many presence is right.
+
+    The prompted frame, the first, is left out, as the DAVIS challenge does. An object that is
+    never seen again has no J&F.
+    """
+    present = truth.any((1, 2))
+    right = [mask.any() == here for mask, here in zip(found[1:], present[1:], strict=True)]
+    yield Case(GROUP, f"{task}, presence right", float(np.mean(right)), cluster, details)
+    shown = [frame for frame in range(1, len(truth)) if present[frame]]
+    if not shown:
+        return
+    region = float(np.mean([iou(found[frame], truth[frame]) for frame in shown]))
+    contour = float(np.mean([boundary_f(found[frame], truth[frame]) for frame in shown]))
+    yield Case(GROUP, f"{task}, J&F", (region + contour) / 2, cluster, details, example=example)
+    yield Case(GROUP, f"{task}, J", region, cluster)
+    yield Case(GROUP, f"{task}, F", contour, cluster)
+
+
+def _seen(truth: Mask) -> str:
+    present = truth.any((1, 2))
+    if present.all():
+        return "always in view"
+    return "leaves" if not present[np.flatnonzero(~present)[0] :].any() else "comes back"
+
+
+def strip(clip: Clip, truth: Mask, found: Mask) -> Example:
+    """Some frames side by side."""
+    frames: NDArray[np.uint8] = np.concatenate([clip.frames[i] for i in SHOWN], axis=1)
+    masks = [np.concatenate([side[i] for i in SHOWN], axis=1) for side in (truth, found)]
+    return picture(frames, masks[0], masks[1])
