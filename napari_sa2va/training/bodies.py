@@ -33,7 +33,7 @@ class Body:
     Lengths are in pixels; `radius` reaches to the farthest point of the outline, more or less.
     """
 
-    shape: str  # one of SHAPES, blob, rod or filament
+    shape: str  # one of SHAPES, blob, rod, filament or bar
     noun: str
     y: float
     x: float
@@ -73,6 +73,8 @@ def signed_distance(body: Body, u: Array, v: Array) -> Array:
             return abs(np.hypot(u, v) - 0.75) - 0.25
         case "star":
             return _star_distance(u, v)
+        case "bar":
+            return np.maximum(abs(u) - 1, abs(v) - body.aspect)
         case "rod":
             beyond = np.maximum(abs(u) - (1 - body.aspect), 0)
             return np.hypot(beyond, v - body.bend * (u * u - 0.4)) - body.aspect
