@@ -2,109 +2,121 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 import numpy as np
 
+from napari_sa2va.training import questions
 from napari_sa2va.training import references as refer
-from napari_sa2va.training.questions import (
-    Turn,
-    color,
-    count,
-    existence,
-    grounded_overview,
-    overview,
-    shape,
-    where,
-)
-from napari_sa2va.training.references import Reference, pick
+from napari_sa2va.training.meaning import Meaning, Reference, Turn
 from napari_sa2va.training.scene import Scene
 
 Generator = np.random.Generator
+ReferenceMaker = Callable[[Generator, Scene], Reference | None]
+Maker = Callable[[Generator, Scene], Meaning | None]
 
-REQUESTS = (
-    "Please segment {}.",
-    "Please segment {}.",
-    "Segment {}.",
-    "Segment {}",
-    "segment {}",
-    "Can you segment {}?",
-    "Could you please segment {}?",
-    "Can you please segment {} in the image?",
-    "Please segment {} in this image.",
-    "Segment {} in the video.",
-    "Can you segment {}? Please respond with the segmentation mask.",
-    "Find {}.",
-    "Show me {}.",
-    "Outline {}.",
-    "Track {}.",
-    "Select {}.",
-    "Where is the mask of {}?",
-    "{}",
-    "{}.",
-)
-AGREEMENT = "Sure, [SEG]."
-
-TurnMaker = Callable[[Generator, Scene], Turn | None]
+KOREAN = 0.35  # share of training
 
 
-def request(rng: Generator, reference: Reference) -> Turn:
-    """Ask for the mask of a reference."""
-    question = pick(rng, REQUESTS).format(reference.phrase)
-    if rng.random() < 0.1:
-        question = question.lower()
-    return Turn(question, AGREEMENT, (reference.labels,), reference.means)
+def request(reference: Reference) -> Meaning:
+    """Ask for the mask of a reference; for one mask of each of several."""
+    parts = reference.parts or (reference,)
+    return Meaning("request", (reference,), targets=tuple(part.labels for part in parts))
 
 
-def _requests(maker: Callable[[Generator, Scene], Reference | None]) -> TurnMaker:
-    def turn(rng: Generator, scene: Scene) -> Turn | None:
+def requests(maker: ReferenceMaker) -> Maker:
+    """A maker of requests from one of references."""
+
+    def meaning(rng: Generator, scene: Scene) -> Meaning | None:
         reference = maker(rng, scene)
-        return None if reference is None else request(rng, reference)
+        return None if reference is None else request(reference)
 
-    return turn
+    return meaning
 
 
-def refusal(rng: Generator, scene: Scene) -> Turn:
+def refusal(rng: Generator, scene: Scene) -> Meaning:
     """Ask for what is not there."""
-    phrase = refer.absent(rng, scene)
-    question = pick(rng, REQUESTS).format(f"the {phrase}")
-    return Turn(question, f"There is no {phrase}.", (), "absent")
+    return Meaning("absent", (refer.absent(rng, scene),))
 
 
-# How often each kind of turn is tried. Phrases by one attribute teach the most; yes and no the
-# least.
-MIX: tuple[tuple[TurnMaker, float], ...] = (
-    (_requests(refer.by_attribute), 0.19),
-    (_requests(refer.everything), 0.11),
-    (_requests(refer.by_size), 0.12),
-    (_requests(refer.by_position), 0.13),
-    (_requests(refer.by_brightness), 0.04),
-    (refusal, 0.04),
-    (count, 0.09),
-    (color, 0.05),
-    (shape, 0.05),
-    (where, 0.06),
-    (existence, 0.04),
-    (overview, 0.03),
-    (grounded_overview, 0.05),
+def by_several(rng: Generator, scene: Scene) -> Reference | None:
+    """Several objects, mostly by their colours and shapes."""
+    makers = (refer.by_attribute, refer.by_attribute, refer.by_size, refer.by_position)
+    return refer.several(rng, scene, makers)
+
+
+# How often each kind of turn is tried; what a scene does not allow is drawn again.
+MIX: tuple[tuple[Maker, float], ...] = (
+    (requests(refer.by_attribute), 0.17),
+    (requests(refer.everything), 0.08),
+    (requests(refer.by_size), 0.12),
+    (requests(refer.by_brightness), 0.08),
+    (requests(refer.by_position), 0.12),
+    (requests(refer.by_relation), 0.10),
+    (requests(by_several), 0.05),
+    (requests(refer.by_motion), 0.08),
+    (refusal, 0.05),
+    (questions.count, 0.08),
+    (questions.color, 0.035),
+    (questions.shape, 0.05),
+    (questions.where, 0.05),
+    (questions.existence, 0.045),
+    (questions.which, 0.03),
+    (questions.nature, 0.01),
+    (questions.movement, 0.03),
+    (questions.moves, 0.01),
+    (questions.overview, 0.015),
+    (questions.caption, 0.03),
 )
-ask_motion = _requests(refer.by_motion)
+_MAKERS = [maker for maker, _ in MIX]
+_BOUNDS = list(accumulate(share for _, share in MIX))
 
 
-def say(rng: Generator, scene: Scene, makers: Sequence[TurnMaker] | None = None) -> Turn:
+def mean(rng: Generator, scene: Scene, makers: Sequence[Maker] | None = None) -> Meaning:
+    """Draw a meaning that is true of the scene.
+
+    Parameters
+    ----------
+    makers : sequence of callables, optional
+        Which kinds to draw from, evenly; by default all, by their share in `MIX`. Where the scene
+        allows none of them, all of a class is asked for.
+    """
+    for _ in range(20):
+        if makers:
+            maker = refer.pick(rng, makers)
+        else:
+            maker = _MAKERS[bisect(_BOUNDS, rng.random() * _BOUNDS[-1])]
+        meaning = maker(rng, scene)
+        if meaning is not None:
+            return meaning
+    return request(refer.everything(rng, scene))
+
+
+def say(
+    rng: Generator,
+    scene: Scene,
+    makers: Sequence[Maker] | None = None,
+    language: str | None = None,
+) -> Turn:
     """Draw a turn that the scene allows.
 
     Parameters
     ----------
     makers : sequence of callables, optional
-        Which kinds of turn to draw from, evenly; by default all, by their share in `MIX`.
+        As of `mean`.
+    language : str, optional
+        One of `LANGUAGES`; Korean with the probability `KOREAN` where not given.
     """
-    pool = list(makers) if makers else [maker for maker, _ in MIX]
-    shares = None if makers else [share for _, share in MIX]
-    for _ in range(20):
-        turn = pool[int(rng.choice(len(pool), p=shares))](rng, scene)
-        if turn is not None:
-            return turn
-    reference = refer.everything(rng, scene)
-    assert reference is not None  # there is always at least one object
-    return request(rng, reference)
+    meaning = mean(rng, scene, makers)
+    return meaning.said(language or ("ko" if rng.random() < KOREAN else "en"), rng)
+
+
+def ask_motion(rng: Generator, scene: Scene, language: str | None = None) -> Turn | None:
+    """A request or question about motion; None where nothing about it can be told."""
+    reference = refer.by_motion(rng, scene)
+    meaning = request(reference) if reference else questions.movement(rng, scene)
+    if meaning is None:
+        return None
+    return meaning.said(language or ("ko" if rng.random() < KOREAN else "en"), rng)

@@ -1,183 +1,196 @@
-"""Questions about a scene, with the model's sentences as answers."""
+"""Questions about a scene, with what decides their answers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 
-from napari_sa2va.training import references as refer
-from napari_sa2va.training.references import PLURALS, pick
+from napari_sa2va.training.attributes import common_noun, open_noun
+from napari_sa2va.training.meaning import MANY, Meaning, Reference
+from napari_sa2va.training.meaning import Turn as Turn
+from napari_sa2va.training.references import (
+    absent,
+    by_attribute,
+    by_brightness,
+    by_position,
+    by_relation,
+    by_size,
+    matching,
+    pick,
+)
 from napari_sa2va.training.scene import Scene, SceneObject
 
 Generator = np.random.Generator
 
-OVERVIEWS = (
-    "What is in the image?",
-    "What is in this image?",
-    "What do you see?",
-    "What can you see in the image?",
-    "Describe the image.",
-    "Please describe the image.",
-    "Describe this image.",
-    "What does the image show?",
-    "What is in the video?",
-    "Describe the video.",
-)
-GROUNDED_OVERVIEWS = (
-    "Could you please give me a brief description of the image? Please respond with interleaved "
-    "segmentation masks for the corresponding parts of the answer.",
-    "Describe the image with masks.",
-    "Please describe the image. Respond with interleaved segmentation masks.",
-    "What is in the image? Please respond with masks.",
-)
-NUMBERS = (
-    *("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
-    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen"),
-)
-MANY = "many"
 LISTED = 4  # a sentence names up to so many objects one by one
+BETWEEN = 0.03  # nearer than this to the border of two regions, an object lies in neither
 
 
-@dataclass(frozen=True)
-class Turn:
-    """One question with its answer; each [SEG] of the answer has its labels."""
-
-    question: str
-    answer: str
-    targets: tuple[tuple[int, ...], ...]
-    means: str
-
-
-def number_word(count: int) -> str:
-    """A count in words, "many" beyond what the model counts to."""
-    return NUMBERS[count] if count < len(NUMBERS) else MANY
-
-
-def counted(count: int, noun: str) -> str:
-    """`three cells`, `one cell`."""
-    return f"{number_word(count)} {noun if count == 1 else PLURALS[noun]}"
-
-
-def count(rng: Generator, scene: Scene) -> Turn:
-    """How many there are, of all or of a class."""
-    noun, things = refer.noun_of(rng, scene), list(scene.objects)
-    kind = noun
-    if scene.kind == "shapes" and rng.random() < 0.4:
+def count(rng: Generator, scene: Scene) -> Meaning:
+    """How many there are, of all or of a class; now and then none."""
+    if scene.kind == "shapes" and rng.random() < 0.08:
+        return Meaning("count", (absent(rng, scene),), 0)
+    noun, color = common_noun(rng, scene), None
+    things = list(scene.objects)
+    if rng.random() < 0.5:
         thing = pick(rng, scene.objects)
-        if rng.random() < 0.5:
-            noun, things = thing.noun, refer.matching(scene, None, thing.noun)
-            kind = noun
-        else:
-            kind, things = f"{thing.color} {noun}", refer.matching(scene, thing.color, None)
-    plural = kind.removesuffix(noun) + PLURALS[noun]
-    asked = pick(
-        rng,
-        (
-            "How many {} are there?",
-            "How many {} are in the image?",
-            "How many {} can you see?",
-            "Count the {}.",
-            "What is the number of {}?",
-        ),
-    )
-    verb = "is" if len(things) == 1 else "are"
-    return Turn(asked.format(plural), f"There {verb} {counted(len(things), noun)}.", (), "count")
+        part = rng.random()
+        color = thing.color if part < 0.55 else None
+        shape = thing.noun if part > 0.45 else None
+        things, noun = matching(scene, color, shape), shape or noun
+        if color and not shape:
+            noun = open_noun(scene)
+    labels = tuple(thing.label for thing in things)
+    return Meaning("count", (Reference("class", labels, noun, color),), min(len(things), MANY))
 
 
-def color(rng: Generator, scene: Scene) -> Turn | None:
+def color(rng: Generator, scene: Scene) -> Meaning | None:
     """Which colour the named object has."""
-    thing, phrase = _named(rng, scene, hide="color")
-    if thing is None or thing.color is None:
-        return None
-    asked = pick(rng, ("What color is {}?", "What is the color of {}?", "What colour is {}?"))
-    return Turn(asked.format(phrase), f"It is {thing.color}.", (), "color")
+    named = _named(rng, scene, hide="color")
+    thing = _meant(scene, named)
+    return Meaning("color", (named,), thing.color) if named and thing and thing.color else None
 
 
-def shape(rng: Generator, scene: Scene) -> Turn | None:
+def shape(rng: Generator, scene: Scene) -> Meaning | None:
     """Which shape the named object has."""
     if scene.kind != "shapes":
         return None
-    thing, phrase = _named(rng, scene, hide="shape")
-    if thing is None:
+    named = _named(rng, scene, hide="shape")
+    thing = _meant(scene, named)
+    return Meaning("shape", (named,), thing.noun) if named and thing else None
+
+
+def where(rng: Generator, scene: Scene) -> Meaning | None:
+    """In which ninth of the image the named object lies, where it is clearly in one."""
+    makers = (by_attribute, by_attribute, by_size, by_brightness)
+    named = pick(rng, makers)(rng, scene) or _alone(rng, scene)
+    thing = _meant(scene, named)
+    if named is None or thing is None:
         return None
-    asked = pick(rng, ("What shape is {}?", "What is the shape of {}?"))
-    return Turn(asked.format(phrase), f"It is {with_article(thing.noun)}.", (), "shape")
-
-
-def where(rng: Generator, scene: Scene) -> Turn | None:
-    """In which ninth of the image the named object lies."""
-    makers = (refer.by_attribute, refer.by_size, refer.by_brightness)
-    reference = pick(rng, makers)(rng, scene)
-    if reference is None:
+    if min(abs(at - third / 3) for at in (thing.y, thing.x) for third in (1, 2)) < BETWEEN:
         return None
-    thing = _labelled(scene, reference.labels[0])
-    asked = pick(rng, ("Where is {}?", "Where in the image is {}?"))
-    return Turn(asked.format(reference.phrase), f"It is at the {thing.region}.", (), "where")
+    return Meaning("where", (named,), thing.region)
 
 
-def existence(rng: Generator, scene: Scene) -> Turn:
-    """Whether something is there."""
-    asked = pick(rng, ("Is there {}?", "Is there {} in the image?", "Can you see {}?"))
+def existence(rng: Generator, scene: Scene) -> Meaning:
+    """Whether something is there: as often as not."""
     if rng.random() < 0.5:
-        phrase = refer.absent(rng, scene)
-        return Turn(asked.format(with_article(phrase)), "No, there is not.", (), "existence")
+        return Meaning("existence", (absent(rng, scene),), False)
     thing = pick(rng, scene.objects)
-    phrase = f"{thing.color} {thing.noun}" if thing.color else thing.noun
-    if rng.random() < 0.3:
-        phrase = thing.noun
-    return Turn(asked.format(with_article(phrase)), "Yes, there is.", (), "existence")
+    color, noun = pick(
+        rng,
+        (
+            *((thing.color, thing.noun),) * 4,
+            *((None, thing.noun),) * 2,
+            (thing.color, None if thing.color else thing.noun),
+        ),
+    )
+    labels = tuple(it.label for it in matching(scene, color, noun))
+    named = Reference("class", labels, noun or open_noun(scene), color)
+    return Meaning("existence", (named,), True)
 
 
-def overview(rng: Generator, scene: Scene) -> Turn:
+def which(rng: Generator, scene: Scene) -> Meaning | None:
+    """Colour and shape of an object that is named by rank or place; half with its mask."""
+    if scene.kind != "shapes":
+        return None
+    asked = pick(rng, (by_size, by_size, by_position, by_relation))(rng, scene)
+    thing = _meant(scene, asked)
+    if asked is None or thing is None or asked.color or asked.noun != open_noun(scene):
+        return None
+    if len(matching(scene, thing.color, thing.noun)) > 1:
+        return None
+    named = Reference("color and shape", asked.labels, thing.noun, thing.color)
+    targets = (asked.labels,) if rng.random() < 0.5 else ()
+    return Meaning("which", (asked, named), ((thing.color, thing.noun),), targets)
+
+
+def nature(rng: Generator, scene: Scene) -> Meaning | None:
+    """What kind of objects they are, where they are all of one."""
+    nouns = {thing.noun for thing in scene.objects}
+    if scene.kind == "shapes" or len(nouns) > 1 or len(scene.objects) < 2:
+        return None
+    return Meaning("nature", (), nouns.pop())
+
+
+def overview(rng: Generator, scene: Scene) -> Meaning:
     """Name what is there: one by one where few and unlike, else by number."""
-    parts = [phrase for phrase, _ in _parts(scene)]
-    return Turn(pick(rng, OVERVIEWS), f"The image shows {enumerate_(parts)}.", (), "overview")
+    parts = _parts(scene)
+    return Meaning("overview", parts, _value(parts))
 
 
-def grounded_overview(rng: Generator, scene: Scene) -> Turn:
+def caption(rng: Generator, scene: Scene) -> Meaning:
     """The same with a mask behind each phrase (grounded conversation generation)."""
     parts = _parts(scene)
-    said = enumerate_([f"<p> {phrase} </p> [SEG]" for phrase, _ in parts])
-    targets = tuple(labels for _, labels in parts)
-    return Turn(pick(rng, GROUNDED_OVERVIEWS), f"The image shows {said}.", targets, "caption")
+    return Meaning("caption", parts, _value(parts), tuple(part.labels for part in parts))
 
 
-def _parts(scene: Scene) -> list[tuple[str, tuple[int, ...]]]:
-    """Phrases with labels, from left to right; one phrase for all where they are alike or many."""
+def movement(rng: Generator, scene: Scene) -> Meaning | None:
+    """How the named object moves, in a clip where something does."""
+    named, thing = _in_a_clip(rng, scene)
+    if named is None or thing is None:
+        return None
+    way = thing.direction if thing.motion == "moving" else thing.motion
+    return Meaning("movement", (named,), way) if way and way != "drifting" else None
+
+
+def moves(rng: Generator, scene: Scene) -> Meaning | None:
+    """Whether the named object moves."""
+    named, thing = _in_a_clip(rng, scene)
+    if named is None or thing is None or thing.motion not in ("moving", "still"):
+        return None
+    return Meaning("moves", (named,), thing.motion == "moving")
+
+
+def _in_a_clip(rng: Generator, scene: Scene) -> tuple[Reference | None, SceneObject | None]:
+    """A named object, if anything in the scene moves: pictures do not show who is at rest."""
+    if all(thing.motion == "still" for thing in scene.objects):
+        return None, None
+    makers = (by_attribute, by_attribute, by_size, by_position)
+    named = pick(rng, makers)(rng, scene) or _alone(rng, scene)
+    return named, _meant(scene, named)
+
+
+def _parts(scene: Scene) -> tuple[Reference, ...]:
+    """References from left to right; one for all where they are alike or many."""
     things = sorted(scene.objects, key=lambda it: it.x)
     if scene.kind == "shapes" and len(things) <= LISTED:
-        return [(with_article(f"{it.color} {it.noun}"), (it.label,)) for it in things]
-    noun = "shape" if scene.kind == "shapes" else things[0].noun
-    return [(counted(len(things), noun), tuple(it.label for it in things))]
+        return tuple(Reference("class", (it.label,), it.noun, it.color) for it in things)
+    nouns = {it.noun for it in things}
+    noun = things[0].noun if len(nouns) == 1 else open_noun(scene)
+    return (Reference("class", tuple(it.label for it in things), noun),)
 
 
-def with_article(phrase: str) -> str:
-    """`a red circle`, `an orange star`."""
-    return f"{'an' if phrase[0] in 'aeio' else 'a'} {phrase}"
+def _value(parts: tuple[Reference, ...]) -> tuple[tuple[str | None, str], ...] | int:
+    """Colours and nouns of what is listed; the count where all are told at once."""
+    if len(parts) == 1 and parts[0].color is None:
+        return min(len(parts[0].labels), MANY)
+    return tuple((part.color, part.noun) for part in parts)
 
 
-def enumerate_(parts: Sequence[str]) -> str:
-    """`a, b and c`."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def _named(rng: Generator, scene: Scene, hide: str) -> tuple[SceneObject | None, str]:
+def _named(rng: Generator, scene: Scene, hide: str) -> Reference | None:
     """An object named by anything but the attribute asked for."""
     if rng.random() < 0.6 and scene.kind == "shapes":
         thing = pick(rng, scene.objects)
-        if hide == "color" and len(refer.matching(scene, None, thing.noun)) == 1:
-            return thing, f"the {thing.noun}"
-        if hide == "shape" and len(refer.matching(scene, thing.color, None)) == 1:
-            return thing, f"the {thing.color} {pick(rng, ('object', 'shape', 'one'))}"
-    if len(scene.objects) == 1:
-        return scene.objects[0], f"the {refer.noun_of(rng, scene)}"
-    reference = pick(rng, (refer.by_size, refer.by_position))(rng, scene)
-    if reference is None:
-        return None, ""
-    return _labelled(scene, reference.labels[0]), reference.phrase
+        if hide == "color" and len(matching(scene, None, thing.noun)) == 1:
+            return Reference("shape", (thing.label,), thing.noun)
+        if hide == "shape" and len(matching(scene, thing.color, None)) == 1:
+            return Reference("color", (thing.label,), open_noun(scene), thing.color)
+    named = pick(rng, (by_size, by_position, by_relation))(rng, scene) or _alone(rng, scene)
+    if named is None:
+        return None
+    shown = named.color if hide == "color" else named.noun != open_noun(scene)
+    return None if shown and scene.kind == "shapes" else named
 
 
-def _labelled(scene: Scene, label: int) -> SceneObject:
-    return next(thing for thing in scene.objects if thing.label == label)
+def _alone(rng: Generator, scene: Scene) -> Reference | None:
+    """The only object, by a noun that fits."""
+    if len(scene.objects) > 1:
+        return None
+    return Reference("shape", (scene.objects[0].label,), common_noun(rng, scene))
+
+
+def _meant(scene: Scene, named: Reference | None) -> SceneObject | None:
+    """The object that a reference names."""
+    if named is None:
+        return None
+    return next(thing for thing in scene.objects if thing.label in named.labels)

@@ -7,18 +7,13 @@ about one token a word.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 from tokenizers.trainers import BpeTrainer
 
-from napari_sa2va.training import language, questions
-from napari_sa2va.training.bodies import COLORS, SHAPES
-from napari_sa2va.training.clips import draw_clip
-from napari_sa2va.training.references import PLURALS
-from napari_sa2va.training.scenes import draw_scene
+from napari_sa2va.training.corpus import template_corpus as template_corpus
 
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 IMAGE_START, IMAGE_END, IMAGE_CONTEXT = "<img>", "</img>", "<IMG_CONTEXT>"
@@ -28,24 +23,12 @@ SPECIAL = (
     *("<quad>", "</quad>", "<ref>", "</ref>", "<box>", "</box>"),
     *(SEG, "<p>", "</p>", "<vp>", "</vp>"),
 )
-VOCABULARY = 1024
+VOCABULARY = 2048
 # How Qwen 2 cuts text before merging bytes.
 WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-# Plain words that users write and the templates do not hold.
-PLAIN = """
-user assistant I would like you to help me with this picture thank you hello what can do here it
-they them these those has have had was were will not any each other another between behind above
-below under over next near far inside outside around edge border corner half dark light bright
-small large big tiny long short thin thick old new first second third last time frame frames movie
-sequence track follow mother daughter divide divides dividing division moving moves still growing
-object tissue membrane cytoplasm background foreground noise nucleus nuclei mitosis bacteria colony
-neuron fiber vessel grain bubble droplet particle tumor stain channel microscope micrograph shape
-size area brightness intensity position which who why when because but or if then so than more less
-most least same different similar like only also very please segment mask masks outline label
-"""
 
 
 def build_tokenizer(corpus: Iterable[str], vocabulary: int = VOCABULARY) -> Tokenizer:
@@ -67,27 +50,6 @@ def build_tokenizer(corpus: Iterable[str], vocabulary: int = VOCABULARY) -> Toke
     tokenizer.train_from_iterator(corpus, trainer)
     tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in SPECIAL])
     return tokenizer
-
-
-def template_corpus(seed: int = 0, scenes: int = 1500) -> Iterator[str]:
-    """Dialogue about drawn scenes, and every word alone, with and without a space before it."""
-    rng = np.random.default_rng(seed)
-    words = {*PLAIN.split(), *COLORS, *SHAPES, *PLURALS, *PLURALS.values(), *questions.NUMBERS}
-    for word in sorted(words):
-        # Often enough to become one token in each form in which it may stand.
-        yield from (f" {word}", f" {word}", word, word.capitalize())
-    for template in (*language.REQUESTS, *questions.OVERVIEWS, *questions.GROUNDED_OVERVIEWS):
-        yield from [template.replace("{}", "the cells")] * 20
-    for _ in range(scenes):
-        scene = draw_scene(rng)
-        for _ in range(6):
-            turn = language.say(rng, scene)
-            yield turn.question
-            for piece in turn.answer.split(SEG):
-                yield piece.replace("<p>", "").replace("</p>", "")
-    for _ in range(scenes // 20):
-        turn = language.say(rng, draw_clip(rng, 2).scene(), [language.ask_motion])
-        yield turn.question
 
 
 def write_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:

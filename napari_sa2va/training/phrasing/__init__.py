@@ -1,0 +1,1 @@
+"""How things are said: a lexicon, sentences and a grammar for each language."""
