@@ -37,6 +37,8 @@ class Style:
     relief: float = 0.0
     grain: tuple[int, float] = (6, 0.0)  # bumps across a body and how strong they are
     stains: dict[str, Array] = field(default_factory=dict)  # what stained bodies may be coloured
+    aligned: bool = False  # bodies lie along one angle
+    angle: float = 0.0
     gamma: float = 1.0
     illumination: Array | None = None
     tint: Array = field(default_factory=lambda: np.ones(3, np.float32))
@@ -199,7 +201,8 @@ def _opaque(it: _Patch) -> None:
 def _stain(it: _Patch) -> None:
     """Absorption: the stain is densest at the membrane, the background shows through."""
     membrane = it.style.rim * np.exp(-((it.depth + 1.5) ** 2) / 3)
-    alpha = (it.alpha * np.clip(it.style.lift * it.texture + membrane, 0, 1))[..., None]
+    dense = it.body.brightness * (it.style.lift * it.texture + membrane)
+    alpha = (it.alpha * np.clip(dense, 0, 1))[..., None]
     it.view += alpha * (it.body.rgb - it.view)
 
 

@@ -21,6 +21,7 @@ def draw_body(rng: Generator, style: Style, radius: float) -> Body:
     body = _outlined(rng, style, radius)
     if style.paint == "stain":
         body.color = str(rng.choice(list(style.stains)))
+        body.brightness = float(rng.uniform(0.6 if len(style.stains) == 1 else 0.85, 1))
         # One slide has one stain: nuclei differ in how much they took up, hardly in hue.
         rgb = style.stains[body.color] * rng.uniform(0.8, 1.2) + rng.normal(0, 0.015, 3)
         body.rgb = np.clip(rgb, 0, 1).astype(np.float32)
@@ -35,7 +36,8 @@ def draw_body(rng: Generator, style: Style, radius: float) -> Body:
 
 
 def _outlined(rng: Generator, style: Style, radius: float) -> Body:
-    angle = float(rng.uniform(0, 2 * np.pi))
+    # What grows or was stretched together lies together.
+    angle = float(style.angle + rng.normal(0, 0.3) if style.aligned else rng.uniform(0, 2 * np.pi))
     match style.noun:
         case "bacterium":
             aspect, bend = float(rng.uniform(0.24, 0.45)), float(rng.normal(0, 0.12))
@@ -51,7 +53,7 @@ def _outlined(rng: Generator, style: Style, radius: float) -> Body:
         (n, float(rng.normal(0, roughness / (n - 1) ** 0.5)), float(rng.uniform(0, 2 * np.pi)))
         for n in (2, 3, 4, 5)
     )
-    aspect = float(rng.uniform(0.35 if style.kind == "phase" else 0.55, 1))
+    aspect = float(rng.uniform(0.55 if style.kind == "fluorescence" else 0.35, 1))
     if style.noun in ("coin", "disc"):
         aspect = float(rng.uniform(0.94, 1))
     elif style.noun == "bead":
@@ -81,7 +83,8 @@ def _contrasting_color(rng: Generator, background: Array) -> tuple[str, Array]:
         name = str(rng.choice(list(COLORS)))
         rgb = np.array(COLORS[name], np.float32)
         if abs(rgb - background).max() > 0.25:
-            return name, np.clip(rgb + rng.normal(0, 0.035, 3), 0, 1).astype(np.float32)
+            jitter = rng.normal(0, 0.035, 3).clip(-0.07, 0.07)
+            return name, np.clip(rgb + jitter, 0, 1).astype(np.float32)
 
 
 def _brightness(rng: Generator, style: Style) -> float:

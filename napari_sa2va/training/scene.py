@@ -95,6 +95,12 @@ def label_coverage(labels: NDArray[np.uint8], grid: int) -> NDArray[np.float32]:
     return (histogram.reshape(grid, grid, count) / side**2).astype(np.float32)
 
 
+def mean_light(image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Mean light (256,) of each label, of the brightest channel, between 0 and 1."""
+    light = np.bincount(labels.ravel(), image.max(-1).ravel(), minlength=256)
+    return light / np.maximum(1, np.bincount(labels.ravel(), minlength=256)) / 255
+
+
 def describe(
     labels: NDArray[np.uint8], said: dict[int, dict[str, object]]
 ) -> tuple[SceneObject, ...]:
@@ -103,10 +109,13 @@ def describe(
     Objects of fewer than `MIN_AREA` pixels (of an image of `REFERENCE` a side; the threshold grows
     with the image's area) are left out: too little of them is seen.
     """
-    areas = np.bincount(labels.ravel(), minlength=256)
     height, width = labels.shape
-    y = np.bincount(labels.ravel(), np.repeat(np.arange(height), width), minlength=256)
-    x = np.bincount(labels.ravel(), np.tile(np.arange(width), height), minlength=256)
+    # Counts by row and by column hold all sums; weights for each pixel would cost much more.
+    numbers = labels.astype(np.intp)
+    by_row = _histogram(numbers + 256 * np.arange(height)[:, None], height)
+    by_column = _histogram(numbers + 256 * np.arange(width), width)
+    areas = by_row.sum(0)
+    y, x = np.arange(height) @ by_row, np.arange(width) @ by_column
     return tuple(
         SceneObject(
             label=label,
@@ -118,3 +127,7 @@ def describe(
         for label, words in said.items()
         if areas[label] >= MIN_AREA * _magnification(labels)
     )
+
+
+def _histogram(index: NDArray[np.intp], lines: int) -> NDArray[np.intp]:
+    return np.bincount(index.ravel(), minlength=256 * lines).reshape(lines, 256)

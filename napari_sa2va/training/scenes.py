@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from napari_sa2va.training.bodies import Body
 from napari_sa2va.training.drawing import SIZE, Style, expose, paint
 from napari_sa2va.training.placing import CROWD, place_bodies
-from napari_sa2va.training.scene import Scene, describe
+from napari_sa2va.training.scene import Scene, describe, mean_light
 from napari_sa2va.training.styles import KIND_SHARES, KINDS, draw_style
 
 __all__ = ["KINDS", "KIND_SHARES", "draw_scene", "said_of"]
@@ -77,8 +77,7 @@ def said_of(
         number: {"noun": body.noun, "color": body.color} for number, body in enumerate(bodies, 1)
     }
     if style.light_is_signal:
-        light = np.bincount(labels.ravel(), image.max(-1).ravel(), minlength=len(bodies) + 1)
-        areas = np.bincount(labels.ravel(), minlength=len(bodies) + 1)
+        light = mean_light(image, labels)
         for number in said:
-            said[number]["brightness"] = float(light[number] / max(1, areas[number]) / 255)
+            said[number]["brightness"] = float(light[number])
     return said

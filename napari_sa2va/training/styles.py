@@ -41,6 +41,7 @@ def draw_style(rng: Generator, kind: str | None = None, size: int = SIZE) -> Sty
     if kind == "shapes":
         return _shapes(rng, size)
     style = _tissue(rng, size) if kind == "histology" else _grey(rng, kind, size)
+    style.aligned, style.angle = bool(rng.random() < 0.25), rng.uniform(0, 2 * np.pi)
     if rng.random() < 0.35:
         add_debris(rng, style)
     return style
@@ -79,7 +80,7 @@ def _sigma(rng: Generator, size: int, choices: tuple[float, ...]) -> float:
 def _tissue(rng: Generator, size: int) -> Style:
     base = np.array(SLIDES[int(rng.integers(len(SLIDES)))], np.float32)
     base = base + rng.uniform(-0.05, 0.05, 3).astype(np.float32)
-    streaks = wavy_streaks(rng, rng.uniform(0, 0.08), size)
+    streaks = wavy_streaks(rng, rng.uniform(0, 0.05), size)
     streaks += smooth_field(rng, int(rng.integers(6, 40)), 0.03, size)
     background = base + streaks[..., None] * np.array((0.6, 1, 0.6), np.float32)
     background += smooth_field(rng, 4, 0.04, size)[..., None]
@@ -88,9 +89,11 @@ def _tissue(rng: Generator, size: int) -> Style:
     style.noise = float(rng.uniform(0, 0.04))
     names = ("purple",) if rng.random() < 0.6 else ("blue", "brown")
     for name in names:
-        style.stains[name] = np.array(STAINS[name], np.float32) + rng.uniform(-0.07, 0.07, 3)
-    style.lift, style.rim = rng.uniform(0.65, 0.95), rng.uniform(0, 0.25)
-    style.grain = (int(rng.integers(5, 14)), float(rng.choice((0, 0.08, 0.15, 0.25))))
+        style.stains[name] = np.array(STAINS[name], np.float32) + rng.uniform(-0.05, 0.05, 3)
+    # A pale blue on pink would pass for purple.
+    style.lift = rng.uniform(0.65, 0.95) if len(names) == 1 else rng.uniform(0.85, 1)
+    style.rim = rng.uniform(0, 0.25)
+    style.grain = (int(rng.integers(5, 14)), float(rng.choice((0.05, 0.15, 0.25, 0.35))))
     return style
 
 
@@ -153,7 +156,9 @@ def _sensor(rng: Generator, style: Style) -> None:
     """Bit depths: a weak signal on few levels, saturation, hot pixels."""
     form = rng.random()
     if form < 0.12:
-        style.levels = int(rng.choice((12, 24, 48)))
+        # What differs little from its background would not survive fewer.
+        few = (12, 24, 48) if style.paint in ("glow", "relief") else (64, 96)
+        style.levels = int(rng.choice(few))
     elif form < 0.24:
         style.gain = rng.uniform(1.1, 1.6)
     elif form < 0.3:
