@@ -58,3 +58,10 @@ def ask(session: Session, text: str) -> Found:
     mask = np.logical_or.reduce([found.masks[0] for found in answer.objects])
     scores = [found.frame_scores.get(0, 0.0) for found in answer.objects]
     return Found(mask, float(np.mean(scores)), said)
+
+
+def find_in_clip(session: Session, text: str) -> Mask:
+    """What a text finds in each frame of a clip, all objects together: (T, H, W)."""
+    answer = session.ask(text, remember=False).result()
+    masks = [found.masks for found in answer.objects]
+    return np.logical_or.reduce(masks) if masks else np.zeros(session.shape, bool)

@@ -55,6 +55,8 @@ class Case:
         How it looked.
     text : str
         What was asked; empty for a visual prompt.
+    answer : tuple of (expected, said), optional
+        Of a question.
     """
 
     group: str
@@ -65,6 +67,7 @@ class Case:
     score: float | None = None
     example: Example | None = None
     text: str = ""
+    answer: tuple[str, str] | None = None
 
 
 def in_language(task: str, language: str) -> str:

@@ -17,6 +17,8 @@ from napari_sa2va.engine.session import Session
 from napari_sa2va.training.evaluation.asking import Found, ask, prompt_with
 from napari_sa2va.training.evaluation.cases import Case, Mask, in_language, picture
 from napari_sa2va.training.evaluation.metrics import iou
+from napari_sa2va.training.language import request
+from napari_sa2va.training.meaning import LANGUAGES, Reference
 from napari_sa2va.training.nuclei import NucleiImage
 from napari_sa2va.training.visual_prompts import BOX_END, BOX_START, POSITIVE, VisualPrompt
 
@@ -24,9 +26,6 @@ NUCLEI, COINS = "real nuclei", "real coins"
 NUCLEI_PER_IMAGE = 5
 SMALLEST_NUCLEUS = 60  # pixels
 COINS_THERE = 24
-# "Please segment all the ...", as a user of either language would say it.
-ALL_NUCLEI = {"en": "Please segment all the nuclei.", "ko": "모든 핵을 분할해 줘."}
-ALL_COINS = {"en": "Please segment all the coins.", "ko": "모든 동전을 분할해 줘."}
 
 
 def measure_nuclei(engine: Engine, seed: int, images: Sequence[NucleiImage]) -> Iterator[Case]:
@@ -40,7 +39,7 @@ def measure_nuclei(engine: Engine, seed: int, images: Sequence[NucleiImage]) -> 
             view = _View(session, source.image, source.labels, NUCLEI, f"{source.kind}: ")
             for label in chosen:
                 yield from view.each(label, number)
-            yield from view.all(ALL_NUCLEI, number)
+            yield from view.all("nucleus", number)
 
 
 def measure_coins(engine: Engine) -> Iterator[Case]:
@@ -51,7 +50,7 @@ def measure_coins(engine: Engine) -> Iterator[Case]:
         view = _View(session, image, labels, COINS)
         for label in range(1, COINS_THERE + 1):
             yield from view.each(label, label)  # one image: the coins are what is resampled
-        yield from view.all(ALL_COINS, 0)
+        yield from view.all("coin", 0)
 
 
 @dataclass(frozen=True)
@@ -71,9 +70,12 @@ class _View:
             found = prompt_with(self.session, prompt, 2 * label + number)
             yield self._case(task, truth, found, cluster, prompt=prompt)
 
-    def all(self, texts: dict[str, str], cluster: int) -> Iterator[Case]:
-        """All objects, by text in each language."""
-        for language, text in texts.items():
+    def all(self, noun: str, cluster: int) -> Iterator[Case]:
+        """All objects, by text in each language, in its plainest words."""
+        labels = tuple(int(label) for label in np.unique(self.labels) if label)
+        meaning = request(Reference("all", labels, noun))
+        for language in LANGUAGES:
+            text = meaning.said(language).question
             found = ask(self.session, text)
             task = in_language("all", language)
             yield self._case(task, self.labels > 0, found, cluster, text)

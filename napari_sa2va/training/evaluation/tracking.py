@@ -8,17 +8,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sa2va.engine.engine import Engine
+from napari_sa2va.engine.session import Session
+from napari_sa2va.training import questions
+from napari_sa2va.training import references as refer
 from napari_sa2va.training.clips import Clip, draw_clip
-from napari_sa2va.training.evaluation.asking import prompt_with
-from napari_sa2va.training.evaluation.cases import Case, Example, Mask, picture
+from napari_sa2va.training.evaluation.asking import ask, find_in_clip, prompt_with
+from napari_sa2va.training.evaluation.cases import Case, Example, Mask, in_language, picture
 from napari_sa2va.training.evaluation.held_out import SIZES, kinds_of
 from napari_sa2va.training.evaluation.metrics import boundary_f, iou
-from napari_sa2va.training.references import pick
+from napari_sa2va.training.judging import judge
+from napari_sa2va.training.language import request
+from napari_sa2va.training.meaning import LANGUAGES
 from napari_sa2va.training.visual_prompts import box, click
 
 GROUP = "tracking"
 FRAMES = 16
 SHOWN = (0, 5, 10, 15)
+MOTION, PHRASE = "motion phrase", "phrase by color or shape"
+MAKERS = {MOTION: refer.by_motion, PHRASE: refer.by_attribute}
+QUESTIONS = {"how it moves": questions.movement, "whether it moves": questions.moves}
+TRIES = 4
 
 
 def held_out_clips(
@@ -34,7 +43,7 @@ def measure(engine: Engine, seed: int, clips: int) -> Iterator[Case]:
     """One object of each clip, prompted in the first frame only."""
     for number, clip, rng in held_out_clips(seed, 1, clips):
         scene = clip.scene()
-        thing = pick(rng, scene.objects)
+        thing = refer.pick(rng, scene.objects)
         truth = clip.labels == thing.label
         prompts = {"click": click(rng, scene, thing.label), "box": box(rng, scene, thing.label)}
         found = {task: np.zeros_like(truth) for task in prompts}
@@ -44,11 +53,45 @@ def measure(engine: Engine, seed: int, clips: int) -> Iterator[Case]:
             for frame, masks in session.propagate():
                 for object_id, task in enumerate(prompts, 1):
                     found[task][frame] = masks[object_id]
+            yield from _in_words(session, number, clip, rng)
         details = (clip.kind, thing.motion, _seen(truth))
         for task, masks in found.items():
             yield from track_cases(task, number, masks, truth, details, strip(clip, truth, masks))
         copy = np.broadcast_to(truth[:1], truth.shape)
         yield from track_cases("unmoved copy of frame 0", number, copy, truth, details)
+
+
+def _in_words(
+    session: Session, number: int, clip: Clip, rng: np.random.Generator
+) -> Iterator[Case]:
+    """Phrases that name objects of the clip, and questions about their motion."""
+    scene = clip.scene()
+    for task, maker in MAKERS.items():
+        reference = next(filter(None, (maker(rng, scene) for _ in range(TRIES))), None)
+        if reference is None:
+            continue
+        truth = np.isin(clip.labels, reference.labels)
+        for language in LANGUAGES:
+            turn = request(reference).said(language, rng)
+            found = find_in_clip(session, turn.question)
+            # Where neither shows anything there is nothing to compare.
+            there = [i for i in range(len(truth)) if truth[i].any() or found[i].any()]
+            value = float(np.mean([iou(found[i], truth[i]) for i in there]))
+            name, example = in_language(task, language), strip(clip, truth, found)
+            yield Case(GROUP, name, value, number, example=example, text=turn.question)
+    for task, ask_about in QUESTIONS.items():
+        meaning = next(filter(None, (ask_about(rng, scene) for _ in range(TRIES))), None)
+        for language in LANGUAGES if meaning else ():
+            turn = meaning.said(language, rng)
+            said = ask(session, turn.question).said
+            yield Case(
+                GROUP,
+                in_language(task, language),
+                float(judge(turn, said)),
+                number,
+                text=turn.question,
+                answer=(turn.answer, said),
+            )
 
 
 def track_cases(
