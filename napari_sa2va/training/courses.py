@@ -12,7 +12,7 @@ from napari_sa2va.training.bodies import Array, Body
 Generator = np.random.Generator
 
 SPEEDS = (3.0, 12.0)  # pixels a frame, in scenes of `SIZE`
-FASTEST = 26.0  # the same, for bodies on their way out or in
+FASTEST = 34.0  # the same, for bodies on their way out or in
 CARDINAL = 0.7  # share of courses that go clearly left, right, up or down
 CLEAR = 2.0  # a direction is clear where it outweighs the other axis so many times
 CROSSING = 0.25  # share of clips in which two bodies meet
@@ -175,7 +175,7 @@ def _come_or_go(rng: Generator, body: Body, course: Course, size: int, scale: fl
         return
     if fate < 0.2:
         out = _way_out(body, size)
-        frames = int(rng.integers(max(2, length // 2), length))
+        frames = int(rng.integers(max(2, (2 * length) // 3), length))
         speed = float(np.hypot(*out)) / (frames - 0.5)
         if speed < FASTEST * scale:
             course.offsets = np.arange(length)[:, None] * (out / (frames - 0.5))

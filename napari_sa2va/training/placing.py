@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sa2va.training.bodies import Array, Body
-from napari_sa2va.training.drawing import Style
+from napari_sa2va.training.drawing import SIZE, Style
 from napari_sa2va.training.making import draw_body
 from napari_sa2va.training.styles import between
 
@@ -89,8 +89,10 @@ def draw_radii(rng: Generator, style: Style, count: int) -> tuple[float, float]:
     """Smallest and largest radius in pixels for so many bodies."""
     zoom = style.scale if rng.random() < 0.6 else between(rng, 1, style.scale)
     if count >= CROWD:
-        middle = style.size * np.sqrt(FILLED * rng.uniform(0.5, 1) / count / np.pi)
-        middle = max(middle, 7.5 * style.scale)
+        filled = FILLED * rng.uniform(0.5, 1)
+        middle = SIZE * np.sqrt(filled / count / np.pi) * zoom
+        # Smaller ones would be too few pixels to be objects.
+        middle = max(middle, 7.5 * zoom, 5.8 * style.scale)
         return middle * 0.85, middle * 1.2
     high = min(52.0, 150 / np.sqrt(count + 1)) * zoom
     low = max(6.0 * style.scale, high * 0.3)

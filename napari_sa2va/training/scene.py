@@ -70,6 +70,11 @@ class Scene:
         return soft_mask(self.labels, labels)
 
 
+def min_area(labels: NDArray[np.uint8]) -> float:
+    """Pixels from which an object of an image may be talked about."""
+    return MIN_AREA * _magnification(labels)
+
+
 def _magnification(labels: NDArray[np.uint8]) -> float:
     """How many pixels one of an image of `REFERENCE` a side corresponds to."""
     return (len(labels) / REFERENCE) ** 2
@@ -114,7 +119,7 @@ def describe(
     numbers = labels.astype(np.intp)
     by_row = _histogram(numbers + 256 * np.arange(height)[:, None], height)
     by_column = _histogram(numbers + 256 * np.arange(width), width)
-    areas = by_row.sum(0)
+    areas, least = by_row.sum(0), min_area(labels)
     y, x = np.arange(height) @ by_row, np.arange(width) @ by_column
     return tuple(
         SceneObject(
@@ -125,7 +130,7 @@ def describe(
             **words,  # type: ignore[arg-type]  # the keys are SceneObject's own
         )
         for label, words in said.items()
-        if areas[label] >= MIN_AREA * _magnification(labels)
+        if areas[label] >= least
     )
 
 

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sa2va.training.bodies import Body
-from napari_sa2va.training.drawing import SIZE, Style, expose, paint
+from napari_sa2va.training.drawing import SIZE, Canvas, Style, expose, paint
 from napari_sa2va.training.placing import CROWD, place_bodies
-from napari_sa2va.training.scene import Scene, describe, mean_light
+from napari_sa2va.training.scene import Scene, describe, mean_light, min_area
 from napari_sa2va.training.styles import KIND_SHARES, KINDS, draw_style
 
 __all__ = ["KINDS", "KIND_SHARES", "draw_scene", "said_of"]
@@ -41,18 +41,24 @@ def draw_scene(rng: Generator, most: int = 8, kind: str | None = None, size: int
             style.noun = "fibre"
         bodies = place_bodies(rng, style, _count(rng, style, most))
         canvas = paint(bodies, style)
-        seen = np.bincount(canvas.labels.ravel(), minlength=len(bodies) + 1)[1:]
-        if (seen < SEEN * np.array(canvas.areas)).any():
-            bodies = [
-                body
-                for body, area, whole in zip(bodies, seen, canvas.areas, strict=True)
-                if area >= SEEN * whole
-            ]
-            canvas = paint(bodies, style)
+        kept = _recognisable(bodies, canvas)
+        if len(kept) < len(bodies):
+            bodies, canvas = kept, paint(kept, style)
         image = expose(canvas.image, style, rng)
         objects = describe(canvas.labels, said_of(bodies, style, image, canvas.labels))
         if len(objects) >= (CROWD if most >= CROWD else 1):
             return Scene(image, canvas.labels, objects, style.kind)
+
+
+def _recognisable(bodies: list[Body], canvas: Canvas) -> list[Body]:
+    """Bodies that show enough of themselves: what is seen and what is counted are the same."""
+    seen = np.bincount(canvas.labels.ravel(), minlength=len(bodies) + 1)[1:]
+    least = min_area(canvas.labels)
+    return [
+        body
+        for body, area, whole in zip(bodies, seen, canvas.areas, strict=True)
+        if area >= max(least, SEEN * whole)
+    ]
 
 
 def _count(rng: Generator, style: Style, most: int) -> int:

@@ -6,13 +6,22 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_sa2va.training.bodies import COLORS
-from napari_sa2va.training.clips import draw_clip
-from napari_sa2va.training.drawing import SIZE
+from napari_sa2va.training.bodies import COLORS, NOUNS, SHAPES, Body
+from napari_sa2va.training.drawing import SIZE, paint
+from napari_sa2va.training.filaments import filament_distance
 from napari_sa2va.training.nuclei import crop_nuclei, is_held_out, read_nuclei
-from napari_sa2va.training.scene import MASK_STRIDE, MIN_AREA
+from napari_sa2va.training.optics import blur
+from napari_sa2va.training.scene import MASK_STRIDE, MIN_AREA, Scene, describe
 from napari_sa2va.training.scenes import KINDS, draw_scene
-from napari_sa2va.training.visual_prompts import BOX_END, BOX_START, POSITIVE, box, click
+from napari_sa2va.training.styles import draw_style
+from napari_sa2va.training.visual_prompts import (
+    BOX_END,
+    BOX_START,
+    POSITIVE,
+    box,
+    click,
+    draw_prompt,
+)
 
 SHARED_NUCLEI = Path(__file__).parents[3] / "shared" / "data" / "nuclei"
 
@@ -29,7 +38,7 @@ def test_equal_seeds_draw_equal_scenes(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_objects_measure_their_labels(kind):
     rng = np.random.default_rng(1)
-    for _ in range(5):
+    for _ in range(2):
         scene = draw_scene(rng, kind=kind)
         assert scene.image.shape == (SIZE, SIZE, 3)
         assert scene.coverage.shape[:2] == (SIZE // MASK_STRIDE, SIZE // MASK_STRIDE)
@@ -55,25 +64,91 @@ def test_the_colour_said_is_the_nearest_to_the_pixels():
     assert np.mean(right) > 0.9
 
 
-def test_a_dividing_cell_keeps_one_label():
-    rng = np.random.default_rng(3)
-    clips = [draw_clip(rng, 6, kind="fluorescence", steady=True) for _ in range(12)]
-    dividing = [
-        (clip, thing) for clip in clips for thing in clip.objects if thing.motion == "dividing"
-    ]
-    assert dividing
-    for clip, thing in dividing:
-        assert set(np.unique(clip.labels)) <= {0, *range(1, 6)}
-        assert (clip.labels[-1] == thing.label).any() or thing.y in (0, 1)
+@pytest.mark.parametrize("size", [256, 512])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_drawn_at_both_sizes_with_all_that_is_seen_listed(kind, size):
+    scene = draw_scene(np.random.default_rng(7), kind=kind, size=size)
+    assert scene.image.shape == (size, size, 3)
+    assert scene.image.dtype == scene.labels.dtype == np.uint8
+    assert scene.coverage.shape[:2] == (size // MASK_STRIDE, size // MASK_STRIDE)
+    assert {thing.label for thing in scene.objects} == set(np.unique(scene.labels)) - {0}
+    nouns = {thing.noun for thing in scene.objects}
+    assert nouns <= set(NOUNS)
+    assert nouns <= set(SHAPES) if kind == "shapes" else len(nouns) == 1
+    least = MIN_AREA * (size / 256) ** 2
+    assert all(thing.area >= least for thing in scene.objects)
 
 
-def test_still_objects_stay_and_moving_ones_move():
-    rng = np.random.default_rng(4)
-    for _ in range(6):
-        clip = draw_clip(rng, 4, most=1, kind="shapes", steady=True)
-        (thing,) = clip.objects
-        first, last = clip.labels[0] == thing.label, clip.labels[-1] == thing.label
-        assert np.array_equal(first, last) == (thing.motion == "still")
+@pytest.mark.parametrize("kind", KINDS)
+def test_crowded_fields_hold_many_objects_of_similar_size(kind):
+    scene = draw_scene(np.random.default_rng(8), most=60, kind=kind)
+    assert 15 <= len(scene.objects) <= 62
+    reach = [np.sqrt(thing.area) for thing in scene.objects]
+    assert np.std(reach) < 0.45 * np.mean(reach)
+
+
+def test_objects_differ_from_what_surrounds_them():
+    rng = np.random.default_rng(9)
+    contrasts = []
+    for kind in ("fluorescence", "beads", "bacteria", "coins"):
+        for _ in range(3):
+            scene = draw_scene(rng, kind=kind)
+            grey = scene.image.astype(float).max(-1)
+            inside, outside = grey[scene.labels > 0], grey[scene.labels == 0]
+            contrasts.append(abs(np.median(inside) - np.median(outside)) / 255)
+    assert np.median(contrasts) > 0.1
+
+
+def test_brightness_is_said_only_where_light_is_signal():
+    rng = np.random.default_rng(10)
+    for kind in ("shapes", "phase", "histology", "coins"):
+        assert {it.brightness for it in draw_scene(rng, kind=kind).objects} == {None}
+    scenes = [draw_scene(rng, kind="fluorescence") for _ in range(3)]
+    bright = [(it.brightness, s, it) for s in scenes for it in s.objects if it.brightness]
+    assert bright
+    for brightness, scene, thing in bright:
+        pixels = scene.image[scene.labels == thing.label].max(-1)
+        assert brightness == pytest.approx(pixels.mean() / 255, abs=1e-6)
+
+
+def test_upper_bodies_hide_lower_ones_and_occluders_have_no_label():
+    style = draw_style(np.random.default_rng(11), "coins")
+    low, high = (Body("circle", "coin", 100, x, 30) for x in (100, 120))
+    bar = Body("bar", "", 100, 110, 60, angle=np.pi / 2, aspect=0.1, labelled=False)
+    canvas = paint([low, high, bar], style)
+    assert canvas.labels[100, 80] == 1
+    assert canvas.labels[100, 123] == 2
+    assert canvas.labels[100, 110] == 0
+    assert canvas.areas[0] == pytest.approx(np.pi * 30**2, rel=0.02)
+
+
+def test_filaments_measure_their_distance():
+    path = np.array([[[0, -1, 0.1], [0, 1, 0.1]]], np.float32)
+    line = np.linspace(-1.5, 1.5, 61, dtype=np.float32)
+    distance = filament_distance(path, line[:, None], line[None], 0.5)
+    assert distance[30, 30] == pytest.approx(-0.1, abs=1e-5)
+    assert distance[34, 30] == pytest.approx(0.1, abs=1e-5)
+    assert distance[0, 0] == pytest.approx(0.5)
+
+
+def test_blur_keeps_the_light_and_spreads_it():
+    image = np.zeros((96, 96, 3), np.float32)
+    image[48, 48] = 1
+    blurred = blur(image, 2.0)
+    assert blurred.sum((0, 1)) == pytest.approx([1, 1, 1], rel=1e-4)
+    assert blurred[48, 48, 0] == pytest.approx(1 / (2 * np.pi * 4), rel=0.03)
+    assert np.allclose(blurred[40:57, 40:57, 0], blurred[40:57, 40:57, 0].T)
+
+
+def test_small_objects_can_be_clicked_but_are_not_talked_about():
+    labels = np.zeros((256, 256), np.uint8)
+    labels[10:30, 10:30], labels[50:55, 50:55], labels[80:82, 80:82] = 1, 2, 3
+    said = {number: {"noun": "nucleus"} for number in (1, 2, 3)}
+    scene = Scene(np.zeros((256, 256, 3), np.uint8), labels, describe(labels, said), "fluorescence")
+    assert [thing.label for thing in scene.objects] == [1]
+    assert scene.clickable == (1, 2)
+    rng = np.random.default_rng(0)
+    assert {draw_prompt(rng, scene, 1).target for _ in range(20)} == {1, 2}
 
 
 def test_visual_prompts_lie_on_their_object():
@@ -111,9 +186,11 @@ def test_nuclei_are_split_by_name_and_cropped(tmp_path):
     assert sorted(image.name[-3:] for image in held_out) == ["004", "009"]
     assert len(training) == 8
     rng = np.random.default_rng(0)
-    for _ in range(10):
-        scene = crop_nuclei(rng, training)
-        assert scene.image.shape == (SIZE, SIZE, 3)
+    for number in range(10):
+        size = SIZE if number % 2 else 512
+        scene = crop_nuclei(rng, training, size)
+        assert scene.image.shape == (size, size, 3)
+        assert scene.kind in ("fluorescence", "histology")
         assert {thing.noun for thing in scene.objects} == {"nucleus"}
         assert all((scene.labels == thing.label).any() for thing in scene.objects)
 
