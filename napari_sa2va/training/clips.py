@@ -11,7 +11,8 @@ from napari_sa2va.training.bodies import COLORS, Body
 from napari_sa2va.training.camera import Camera, draw_camera
 from napari_sa2va.training.courses import Course, draw_courses
 from napari_sa2va.training.dividing import Division, draw_division
-from napari_sa2va.training.drawing import SIZE, Style, develop, paint, present
+from napari_sa2va.training.drawing import SIZE, Style, paint
+from napari_sa2va.training.exposing import develop, present
 from napari_sa2va.training.optics import contrast_window
 from napari_sa2va.training.placing import place_bodies
 from napari_sa2va.training.scene import Scene, SceneObject, describe, soft_mask

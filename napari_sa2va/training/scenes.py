@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sa2va.training.bodies import Body
-from napari_sa2va.training.drawing import SIZE, Canvas, Style, expose, paint
+from napari_sa2va.training.drawing import SIZE, Canvas, Style, paint
+from napari_sa2va.training.exposing import expose
 from napari_sa2va.training.placing import CROWD, place_bodies
 from napari_sa2va.training.scene import Scene, describe, mean_light, min_area
 from napari_sa2va.training.styles import KIND_SHARES, KINDS, draw_style
