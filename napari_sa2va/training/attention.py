@@ -28,7 +28,7 @@ def use_float_attention(model: Sa2VA) -> None:
 def _attend(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, *rest: Any, **options: Any
 ) -> tuple[Tensor, None]:
-    with torch.autocast("cpu", enabled=False):
+    with torch.autocast(query.device.type, enabled=False):
         attended, _ = sdpa_attention_forward(
             module, query.float(), key.float(), value.float(), *rest, **options
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training.batches import PromptBatch, batch_prompts, to_pixels
 from napari_sa2va.training.losses import MaskLosses, mask_losses
+from napari_sa2va.training.scene import MASK_STRIDE
 from napari_sa2va.training.stage import (
     ImageFeatures,
     RawDecoded,
@@ -21,6 +23,7 @@ from napari_sa2va.training.stage import (
     encode,
 )
 from napari_sa2va.training.visual_prompts import NEGATIVE, POSITIVE, draw_prompt
+from napari_sa2va.training.zooming import zoom
 
 # The parts of SAM 2 that look at one image; the rest is memory.
 IMAGE_PATH = (
@@ -28,8 +31,9 @@ IMAGE_PATH = (
     "grounding.sam_",
     "grounding.no_mem_embed",
 )
-POINTS = (1, 2, 2, 3)  # a batch holds prompts of equally many points
+POINTS = (1, 1, 2, 2, 3)  # a batch holds prompts of equally many points
 CORRECTED = 0.3  # share of batches that get a second click on the first mask
+ZOOMED = 0.5  # share of small images that are shown as SAM 2 sees them: enlarged, in part
 LOGIT_LIMIT = 32.0  # as SAM 2 clips the mask it refines
 
 
@@ -43,16 +47,37 @@ class ClickBatch:
 
 
 class Clicker:
-    """Draws images with visual prompts."""
+    """Draws images with visual prompts.
+
+    Parameters
+    ----------
+    small, large : SceneSource
+        Scenes of a part of SAM 2's input, and of all of it.
+    images : pair of int
+        How many small or large ones a batch holds.
+    whole : float
+        Share of batches of large scenes.
+    """
 
     def __init__(
-        self, rng: np.random.Generator, source: SceneSource, images: int = 10, prompts: int = 6
+        self,
+        small: SceneSource,
+        large: SceneSource,
+        images: Sequence[int] = (10, 3),
+        prompts: int = 6,
+        whole: float = 0.3,
     ) -> None:
-        self.rng, self.source = rng, source
-        self.images, self.prompts = images, prompts
+        self.rng, self.small, self.large = small.rng, small, large
+        self.images, self.prompts, self.whole = images, prompts, whole
 
     def draw(self) -> ClickBatch:
-        scenes = [self.source.draw() for _ in range(self.images)]
+        if self.rng.random() < self.whole:
+            scenes = [self.large.draw() for _ in range(self.images[1])]
+        else:
+            scenes = [self.small.draw() for _ in range(self.images[0])]
+            scenes = [
+                zoom(self.rng, scene) if self.rng.random() < ZOOMED else scene for scene in scenes
+            ]
         points = POINTS[int(self.rng.integers(len(POINTS)))]
         prompts = [
             [draw_prompt(self.rng, scene, points) for _ in range(self.prompts)] for scene in scenes
@@ -62,56 +87,52 @@ class Clicker:
         return ClickBatch(pixels, batch_prompts(scenes, prompts), corrected)
 
 
-class ClicksStage(Stage):
+class ClicksStage(Stage[ClickBatch]):
     """Masks of visual prompts."""
 
     name = "clicks"
     learning_rate = 7e-4
     trained = IMAGE_PATH
 
-    def __init__(self, model: Sa2VA, clicker: Clicker) -> None:
-        super().__init__(model)
-        self.clicker = clicker
-
-    def draw(self) -> ClickBatch:
-        return self.clicker.draw()
-
     def losses(self, batch: ClickBatch) -> dict[str, Tensor]:
         features = encode(self.model.grounding, batch.pixels)
-        return self.click_losses(features, batch)
+        return click_losses(self.model, features, batch)
 
-    def click_losses(self, features: ImageFeatures, batch: ClickBatch) -> dict[str, Tensor]:
-        prompts, mask = batch.prompts, None
-        if batch.corrected:
-            with torch.no_grad():
-                first = self._decode(features, prompts, None)
-            prompts, mask = correct(prompts, first.logits)
-        decoded = self._decode(features, prompts, mask)
-        masks = mask_losses(decoded.logits, prompts.targets)
-        corrected = "corrected" if batch.corrected else f"points_{prompts.points.shape[1]}"
-        return {
-            "loss": decoding_loss(decoded, masks),
-            "dice": masks.dice.mean(),
-            f"iou_{corrected}": masks.iou.mean(),
-        }
 
-    def _decode(
-        self, features: ImageFeatures, prompts: PromptBatch, mask: Tensor | None
-    ) -> RawDecoded:
-        return decode_prompts(
-            self.model.grounding,
-            features,
-            prompts.rows,
-            (prompts.points, prompts.kinds),
-            mask_logits=mask,
-        )
+def click_losses(model: Sa2VA, features: ImageFeatures, batch: ClickBatch) -> dict[str, Tensor]:
+    """Losses of a batch whose images are encoded."""
+    prompts, mask = batch.prompts, None
+    if batch.corrected:
+        with torch.no_grad():
+            first = _decode(model, features, prompts, None)
+        prompts, mask = correct(prompts, first.logits)
+    decoded = _decode(model, features, prompts, mask)
+    masks = mask_losses(decoded.logits, prompts.targets)
+    corrected = "corrected" if batch.corrected else f"points_{prompts.points.shape[1]}"
+    return {
+        "loss": decoding_loss(decoded, masks),
+        "dice": masks.dice.mean(),
+        f"iou_{corrected}": masks.iou.mean(),
+        f"iou_at_{batch.pixels.shape[-1]}": masks.iou.mean(),
+        "score_error": (decoded.iou.float() - masks.iou).abs().mean(),
+    }
+
+
+def _decode(
+    model: Sa2VA, features: ImageFeatures, prompts: PromptBatch, mask: Tensor | None
+) -> RawDecoded:
+    points = (prompts.points, prompts.kinds)
+    return decode_prompts(model.grounding, features, prompts.rows, points, mask_logits=mask)
 
 
 def decoding_loss(decoded: RawDecoded, masks: MaskLosses) -> Tensor:
-    """Mask, predicted IoU and presence of prompts whose object is there."""
-    quality = (decoded.iou.float() - masks.iou).abs().mean()
+    """Mask, predicted IoU and presence of prompts whose object is there.
+
+    The squared error of the score makes it the mean IoU to be expected, as a calibrated score is.
+    """
+    quality = (decoded.iou.float() - masks.iou).square().mean()
     presence = F.softplus(-decoded.presence).mean()
-    return 2 * masks.cross_entropy.mean() + masks.dice.mean() + 0.2 * quality + 0.02 * presence
+    return 2 * masks.cross_entropy.mean() + masks.dice.mean() + quality + 0.02 * presence
 
 
 def correct(prompts: PromptBatch, logits: Tensor) -> tuple[PromptBatch, Tensor]:
@@ -119,8 +140,7 @@ def correct(prompts: PromptBatch, logits: Tensor) -> tuple[PromptBatch, Tensor]:
     wrong = (prompts.targets - (logits > 0).float()).flatten(1)
     cell = wrong.abs().argmax(1)
     side = logits.shape[-1]
-    stride = 4
-    spot = torch.stack((cell % side, cell // side), 1) * stride + stride // 2
+    spot = torch.stack((cell % side, cell // side), 1) * MASK_STRIDE + MASK_STRIDE // 2
     missed = wrong.gather(1, cell[:, None]) > 0
     kinds = torch.where(missed, POSITIVE, NEGATIVE)
     added = replace(

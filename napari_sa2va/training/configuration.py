@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari_sa2va.training.tokenizer import VOCABULARY
+from napari_sa2va.training.tokenizer import SPECIAL, TURN_END, VOCABULARY
 
 CONFIG: dict[str, Any] = {
     "architectures": ["Sa2VAChatModel"],
@@ -13,7 +13,7 @@ CONFIG: dict[str, Any] = {
     "downsample_ratio": 0.5,
     "dynamic_image_size": True,
     "force_image_size": 256,
-    "hidden_size": 128,
+    "hidden_size": 160,
     "min_dynamic_patch": 1,
     "max_dynamic_patch": 1,
     "use_thumbnail": True,
@@ -25,16 +25,16 @@ CONFIG: dict[str, Any] = {
         "architectures": ["Qwen2ForCausalLM"],
         "model_type": "qwen2",
         "attention_dropout": 0.0,
-        "bos_token_id": VOCABULARY - 17,
-        "eos_token_id": VOCABULARY - 15,
+        "bos_token_id": VOCABULARY - len(SPECIAL),
+        "eos_token_id": VOCABULARY - len(SPECIAL) + SPECIAL.index(TURN_END),
         "hidden_act": "silu",
-        "hidden_size": 128,
+        "hidden_size": 160,
         "initializer_range": 0.04,
-        "intermediate_size": 384,
+        "intermediate_size": 448,
         "max_position_embeddings": 4096,
-        "num_attention_heads": 4,
-        "num_hidden_layers": 4,
-        "num_key_value_heads": 4,
+        "num_attention_heads": 5,
+        "num_hidden_layers": 6,
+        "num_key_value_heads": 5,
         "rms_norm_eps": 1e-6,
         "rope_theta": 1000000.0,
         "tie_word_embeddings": True,
@@ -78,7 +78,7 @@ GROUNDING: dict[str, Any] = {
     "fpn_top_down_levels": [2, 3],
     "fpn_interp_model": "nearest",
     "scalp": 1,
-    "image_size": 256,
+    "image_size": 512,
     "memory_attention_layers": 1,
     "memory_attention_feedforward": 512,
     "multimask_output_in_sam": False,

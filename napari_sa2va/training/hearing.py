@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from napari_sa2va.models.internvl import pixel_shuffle
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training.batches import LanguageBatch
 from napari_sa2va.training.seeing import see
+from napari_sa2va.training.stage import low_precision
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Heard:
 def hear(model: Sa2VA, batch: LanguageBatch, context: int) -> Heard:
     """Run the language side; `context` is the id of <IMG_CONTEXT>, where visual tokens go."""
     llm = model.language.llm.model
-    with torch.autocast("cpu", torch.bfloat16):
+    with low_precision(batch.pixels):
         patches = see(model, batch.pixels)
         side = math.isqrt(patches.shape[1])
         grid = pixel_shuffle(patches.unflatten(1, (side, side)), model.language.downsample)

@@ -5,75 +5,121 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from napari_sa2va.models.sa2va import Sa2VA
-from napari_sa2va.training.clicking import ClickBatch, Clicker, ClicksStage, decoding_loss
+from napari_sa2va.training.clicking import ClickBatch, Clicker, click_losses, decoding_loss
+from napari_sa2va.training.hearing import hear
 from napari_sa2va.training.losses import mask_losses
+from napari_sa2va.training.seeing import DenseHead
 from napari_sa2va.training.speaking import REPORTED, LanguageStage, Speaker, SpokenBatch
 from napari_sa2va.training.stage import Stage, decode_prompts, encode
 
-MOST_MASKS = 36  # of a batch, so that its cost is bounded
-CLICKS_EVERY = 5  # batches
-CLIPS_EVERY = 4  # batches of language
+MOST_MASKS = 32  # of a batch, so that its cost is bounded
+FEWER = 12  # of a batch that SAM 2 sees enlarged: each costs four times as much
+CLICKS_EVERY = 4  # batches
+ENLARGED_EVERY = 3  # batches of language
+DENSE_WEIGHT = 0.5
 
 
 @dataclass(frozen=True)
 class JointBatch:
-    """Either a batch of dialogues or one of visual prompts."""
+    """A batch of dialogues with the masks to decode, or one of visual prompts.
+
+    Attributes
+    ----------
+    chosen, frames : (M,) tensors
+        Which [SEG] states to decode, and in which of its frames each.
+    enlarged : bool
+        SAM 2 looks at the images at twice their size, as it does in use.
+    """
 
     spoken: SpokenBatch | None = None
     clicked: ClickBatch | None = None
+    chosen: Tensor | None = None
+    frames: Tensor | None = None
+    enlarged: bool = False
 
 
-class JointStage(Stage):
+class JointSource:
+    """Takes turns between a speaker and a clicker."""
+
+    def __init__(self, speaker: Speaker, clicker: Clicker) -> None:
+        self.speaker, self.clicker, self.rng = speaker, clicker, speaker.rng
+        self._drawn = 0
+
+    def draw(self) -> JointBatch:
+        self._drawn += 1
+        if self._drawn % CLICKS_EVERY == 0:
+            return JointBatch(clicked=self.clicker.draw())
+        spoken = self.speaker.draw()
+        enlarged = self._drawn % ENLARGED_EVERY == 0
+        count, frames = spoken.frame_targets.shape[:2]
+        chosen = self.rng.permutation(count)[: FEWER if enlarged else MOST_MASKS]
+        # One [SEG] grounds its object in every frame that the LLM has seen.
+        frame = self.rng.integers(frames, size=len(chosen))
+        return JointBatch(
+            spoken,
+            chosen=torch.from_numpy(chosen),
+            frames=torch.from_numpy(frame),
+            enlarged=enlarged,
+        )
+
+
+class JointStage(Stage[JointBatch]):
     """Everything but SAM 2's image encoder and memory."""
 
     name = "joint"
-    learning_rate = 7e-4
-    trained = (*LanguageStage.trained, "grounding.sam_")
+    learning_rate = 6e-4
+    matrix_rate = 1.5e-3
+    trained = ("language.", "text_hidden_fcs.", "grounding.sam_")
+    slow = ("language.vision.",)
     # These shape the features of the (resting) image encoder.
-    slow = LanguageStage.slow
     frozen = ("grounding.sam_mask_decoder.conv_s",)
 
-    def __init__(self, model: Sa2VA, speaker: Speaker, clicker: Clicker) -> None:
+    def __init__(self, model: Sa2VA, tokenizer: Tokenizer) -> None:
         super().__init__(model)
-        self.language = LanguageStage(model, speaker, CLIPS_EVERY)
-        self.clicks = ClicksStage(model, clicker)
-        self.rng = speaker.rng
-        self.heads = self.language.heads
-
-    def draw(self) -> JointBatch:
-        if self.turn_of(CLICKS_EVERY):
-            return JointBatch(clicked=self.clicks.draw())
-        return JointBatch(spoken=self.language.draw())
+        self.language = LanguageStage(model, tokenizer)
+        self.heads: DenseHead = DenseHead(model.language.vision.config.hidden_size)
 
     def losses(self, batch: JointBatch) -> dict[str, Tensor]:
         if batch.clicked is not None:
             with torch.no_grad():
                 features = encode(self.model.grounding, batch.clicked.pixels)
-            return self.clicks.click_losses(features, batch.clicked)
-        assert batch.spoken is not None
-        return self._spoken(batch.spoken)
+            return click_losses(self.model, features, batch.clicked)
+        return self._spoken(batch)
 
-    def _spoken(self, batch: SpokenBatch) -> dict[str, Tensor]:
-        losses, seg = self.language.losses_and_seg(batch)
-        frames = batch.frame_targets.shape[1]
-        count = len(seg)
-        chosen = torch.from_numpy(self.rng.permutation(count)[:MOST_MASKS])
-        # One [SEG] grounds its object in every frame that the LLM has seen.
-        frame = torch.from_numpy(self.rng.integers(frames, size=len(chosen)))
-        rows = batch.packed.seg_rows[chosen] * frames + frame
+    def _spoken(self, batch: JointBatch) -> dict[str, Tensor]:
+        spoken, chosen, frame = batch.spoken, batch.chosen, batch.frames
+        assert spoken is not None
+        assert chosen is not None
+        assert frame is not None
+        heard = hear(self.model, spoken.packed, self.language.context)
+        losses, seg = self.language.spoken(heard, spoken)
+        if spoken.dense is not None:
+            # The labels keep the vision tower from forgetting what no sentence asks for.
+            dense = self.heads.losses(heard.patches, spoken.dense)
+            losses |= dense | {"loss": losses["loss"] + DENSE_WEIGHT * dense["dense"]}
+        if not len(chosen):
+            return losses
+        frames = spoken.frame_targets.shape[1]
+        rows, row_of = (spoken.packed.seg_rows[chosen] * frames + frame).unique(return_inverse=True)
+        pixels = spoken.packed.pixels[rows]
+        targets = spoken.frame_targets[chosen, frame]
+        if batch.enlarged:
+            pixels = F.interpolate(pixels, scale_factor=2, mode="bicubic", align_corners=False)
+            targets = F.interpolate(targets[:, None], scale_factor=2, mode="bilinear")[:, 0]
         with torch.no_grad():
-            spoken_of = batch.packed.pixels[: len(batch.packed.ids) * frames]
-            features = encode(self.model.grounding, spoken_of)
-        decoded = decode_prompts(self.model.grounding, features, rows, language=seg[chosen])
-        masks = mask_losses(decoded.logits, batch.frame_targets[chosen, frame])
+            features = encode(self.model.grounding, pixels)
+        decoded = decode_prompts(self.model.grounding, features, row_of, language=seg[chosen])
+        masks = mask_losses(decoded.logits, targets)
         losses["loss"] = losses["loss"] + decoding_loss(decoded, masks)
-        kind = "clip" if frames > 1 else "image"
-        losses[f"iou_{kind}"] = masks.iou.mean()
+        losses["iou_clip" if frames > 1 else "iou_image"] = masks.iou.mean()
+        losses["score_error"] = (decoded.iou.float() - masks.iou).abs().mean().detach()
         for means in REPORTED:
-            picked = [i for i, row in enumerate(chosen.tolist()) if batch.means[row] == means]
+            picked = [i for i, row in enumerate(chosen.tolist()) if spoken.means[row] == means]
             if picked:
                 losses[f"iou_{means}"] = masks.iou[picked].mean()
         return losses

@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training.batches import to_pixels
 from napari_sa2va.training.clips import draw_clip
 from napari_sa2va.training.drawing import SIZE
 from napari_sa2va.training.losses import mask_losses
-from napari_sa2va.training.stage import ImageFeatures, RawDecoded, Stage, decode_prompts
+from napari_sa2va.training.scene import MASK_STRIDE
+from napari_sa2va.training.stage import ImageFeatures, RawDecoded, Stage, at_size, decode_prompts
 from napari_sa2va.training.visual_prompts import draw_prompt
 
 ABSENT = -1024.0  # logit of a mask whose object is judged absent, as in SAM 2
@@ -40,35 +40,30 @@ class ClipBatch:
     targets: Tensor  # (T, N, G, G)
 
 
-class MemoryStage(Stage):
-    """Memory attention, memory encoder and object pointers; all else is frozen."""
-
-    name = "memory"
-    learning_rate = 8e-4
-    trained = (
-        "grounding.memory_",
-        "grounding.maskmem_tpos_enc",
-        "grounding.obj_ptr_",
-        "grounding.no_obj_ptr",
-        "grounding.no_mem_pos_enc",
-        "grounding.mask_downsample",
-    )
+class ClipSource:
+    """Draws clips with visual prompts, mostly of a quarter of SAM 2's input."""
 
     def __init__(
         self,
-        model: Sa2VA,
         rng: np.random.Generator,
         clips: int = 4,
         objects: int = 3,
         lengths: Sequence[int] = LENGTHS,
+        large_every: int = 4,
     ) -> None:
-        super().__init__(model)
         self.rng, self.clips, self.objects, self.lengths = rng, clips, objects, lengths
+        self.large_every, self._drawn = large_every, 0
 
     def draw(self) -> ClipBatch:
-        length = int(self.rng.choice(self.lengths))
+        self._drawn += 1
+        large = self._drawn % self.large_every == 0
+        length = min(self.lengths) if large else int(self.rng.choice(self.lengths))
         prompted = min(length - 1, int(self.rng.choice(PROMPTED_FRAMES)))
-        drawn = [draw_clip(self.rng, length, steady=prompted > 1) for _ in range(self.clips)]
+        size = 2 * SIZE if large else SIZE
+        drawn = [
+            draw_clip(self.rng, length, steady=prompted > 1, size=size)
+            for _ in range(1 if large else self.clips)
+        ]
         point_count = int(self.rng.choice((1, 2)))
         rows, prompts, targets = [], [], []
         for row, clip in enumerate(drawn):
@@ -95,8 +90,24 @@ class MemoryStage(Stage):
             targets=torch.from_numpy(np.stack(targets, 1)),
         )
 
+
+class MemoryStage(Stage[ClipBatch]):
+    """Memory attention, memory encoder and object pointers; all else is frozen."""
+
+    name = "memory"
+    learning_rate = 8e-4
+    trained = (
+        "grounding.memory_",
+        "grounding.maskmem_tpos_enc",
+        "grounding.obj_ptr_",
+        "grounding.no_obj_ptr",
+        "grounding.no_mem_pos_enc",
+        "grounding.mask_downsample",
+    )
+
     def losses(self, batch: ClipBatch) -> dict[str, Tensor]:
-        total = torch.zeros(())
+        zero = torch.zeros((), device=batch.pixels.device)
+        total = zero
         measured: dict[str, Tensor] = {}
         for frame, decoded in enumerate(self._track(batch)):
             targets = batch.targets[frame]
@@ -104,18 +115,19 @@ class MemoryStage(Stage):
             masks = mask_losses(decoded.logits, targets)
             count = present.sum().clamp(min=1)
             per_object = 2 * masks.cross_entropy + masks.dice
-            per_object = per_object + 0.2 * (decoded.iou - masks.iou).abs()
+            per_object = per_object + (decoded.iou - masks.iou).square()
             presence = F.binary_cross_entropy_with_logits(decoded.presence[:, 0], present)
             total = total + (per_object * present).sum() / count + 0.3 * presence
             key = "iou_first" if frame == 0 else "iou_tracked"
             iou = (masks.iou * present).sum() / count
-            measured[key] = measured.get(key, torch.zeros(())) + iou
+            measured[key] = measured.get(key, zero) + iou
         measured["iou_tracked"] = measured["iou_tracked"] / (batch.length - 1)
         return {"loss": total / batch.length, **measured}
 
     def _track(self, batch: ClipBatch) -> list[RawDecoded]:
         """SAM 2's track_step for all objects at once, keeping gradients through the memory."""
         sam2 = self.model.grounding
+        at_size(sam2, batch.pixels.shape[-1])
         with torch.no_grad():
             encoded = sam2.forward_image(batch.pixels)
         _, features, codes, sizes = sam2._prepare_backbone_features(encoded)
@@ -139,7 +151,7 @@ class MemoryStage(Stage):
                 for feature, size in zip(now[:-1], sizes[:-1], strict=True)
             )
             points = (batch.points[frame], batch.kinds[frame]) if frame < prompted else None
-            everyone = torch.arange(len(at))
+            everyone = torch.arange(len(at), device=at.device)
             decoded = decode_prompts(
                 sam2, ImageFeatures(conditioned, stride4, stride8), everyone, points
             )
@@ -160,7 +172,9 @@ class MemoryStage(Stage):
         sam2 = self.model.grounding
         there = decoded.presence > 0
         logits = torch.where(there[..., None], decoded.logits, ABSENT)[:, None]
-        large = F.interpolate(logits, size=(SIZE, SIZE), mode="bilinear", align_corners=False)
+        large = F.interpolate(
+            logits, scale_factor=MASK_STRIDE, mode="bilinear", align_corners=False
+        )
         memory, codes = sam2._encode_new_memory(features, sizes, large, decoded.presence, prompted)
         pointer = torch.where(there, sam2.obj_ptr_proj(decoded.token), sam2.no_obj_ptr)
         return {"maskmem_features": memory, "maskmem_pos_enc": codes, "obj_ptr": pointer}

@@ -1,75 +1,143 @@
-"""Stage `vision`: the vision tower learns to tell, in every patch, what it lies on.
+"""Stages `vision` and `features`: a tower learns to tell, in every cell, what it lies on.
 
-Dense labels teach colours, shapes, sizes and places far faster than sentences do.
+Dense labels teach colours, shapes, sizes and places far faster than sentences and clicks do.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from napari_sa2va.models.grounding import encode_image
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training.batches import to_pixels
-from napari_sa2va.training.bodies import COLORS, SHAPES
-from napari_sa2va.training.scene import Scene, label_coverage
-from napari_sa2va.training.stage import SceneSource, Stage
+from napari_sa2va.training.dense_labels import (
+    COLOR_NAMES,
+    FINE,
+    MEASURES,
+    NOUN_NAMES,
+    RAYS,
+    DenseLabels,
+    dense_labels,
+)
+from napari_sa2va.training.scene import Scene
+from napari_sa2va.training.stage import SceneSource, Stage, low_precision
 
-PATCHES = 16  # along each side
-COLOR_NAMES = (*COLORS, "brown")
-NOUN_NAMES = (*SHAPES, "cell", "nucleus", "coin")
-MEASURES = 3  # offsets to the centre (y, x) and log of the size
+SPLIT = (1, len(COLOR_NAMES), len(NOUN_NAMES), MEASURES)
 
 
-class DenseHead(nn.Linear):
-    """Reads classes and measures of the object under each patch; only training needs it."""
+class DenseHead(nn.Module):
+    """Reads the dense labels off the cells' features (B, P, C); only training needs it."""
 
     def __init__(self, width: int) -> None:
-        super().__init__(width, 1 + len(COLOR_NAMES) + len(NOUN_NAMES) + MEASURES)
+        super().__init__()
+        self.cells = nn.Linear(width, sum(SPLIT))
+        self.outlines = nn.Linear(width, RAYS + FINE**2)
+        self.thing = nn.Sequential(
+            nn.Linear(width, 256), nn.GELU(), nn.Linear(256, len(NOUN_NAMES))
+        )
 
-    def losses(self, patches: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Losses of patches (B, P, C) against `patch_labels` (B, P, 6)."""
-        covered, color, noun, measures = labels.split((1, 1, 1, MEASURES), -1)
-        sizes = [1, len(COLOR_NAMES), len(NOUN_NAMES), MEASURES]
-        of_covered, of_color, of_noun, of_measures = self(patches.float()).split(sizes, -1)
+    def losses(self, cells: Tensor, labels: DenseLabels) -> dict[str, Tensor]:
+        """Losses of features (B, P, C); `dense` is their sum."""
+        cells = cells.float()
+        covered, color, noun, measures = labels.cells.split((1, 1, 1, MEASURES), -1)
+        of_covered, of_color, of_noun, of_measures = self.cells(cells).split(SPLIT, -1)
         on, colored = noun[..., 0] >= 0, color[..., 0] >= 0
-        coverage = F.binary_cross_entropy_with_logits(of_covered, covered)
-        colors = F.cross_entropy(of_color[colored], color[..., 0][colored].long())
-        nouns = F.cross_entropy(of_noun[on], noun[..., 0][on].long())
-        measured = (of_measures[on] - measures[on]).abs().mean()
-        shaped = (noun[..., 0] >= 0) & (noun[..., 0] < len(SHAPES)) & (covered[..., 0] > 0.5)
-        right = of_noun[shaped][:, : len(SHAPES)].argmax(-1) == noun[..., 0][shaped]
-        return {
-            "dense": 2 * coverage + 0.3 * colors + nouns + 4 * measured,
-            "shape_accuracy": right.float().mean(),
-            "measures": measured,
-        }
+        coverage = F.binary_cross_entropy_with_logits(of_covered, covered.clamp(0, 1))
+        colors = _classes(of_color[colored], color[..., 0][colored].long())
+        nouns = _classes(of_noun[on], noun[..., 0][on].long())
+        measured = _distance(of_measures[on], measures[on])
+        of_rays, of_fine = self.outlines(cells).split((RAYS, FINE**2), -1)
+        drawn = ~labels.rays[..., 0].isnan()
+        rays = _distance(of_rays[drawn], labels.rays[drawn])
+        fine = F.binary_cross_entropy_with_logits(of_fine, labels.fine)
+        of_things = self.thing(
+            torch.einsum("npc,np->nc", cells[labels.things[:, 1]], labels.owners)
+        )
+        things = _classes(of_things, labels.things[:, 0])
+        right = (of_things.argmax(-1) == labels.things[:, 0]).float()
+        shapes = labels.things[:, 0] < NOUN_NAMES.index("cell")
+        total = 2 * coverage + 0.3 * colors + nouns + 4 * measured + 3 * rays + 2 * fine + things
+        losses = {"dense": total, "measures": measured, "rays": rays}
+        if shapes.any():
+            losses["shape_accuracy"] = right[shapes].mean()
+        return losses
 
 
-class VisionStage(Stage):
-    """Dense labels alone."""
+def _classes(logits: Tensor, classes: Tensor) -> Tensor:
+    """Cross-entropy; 0 where there is nothing to tell apart."""
+    return F.cross_entropy(logits, classes) if len(classes) else logits.sum()
+
+
+def _distance(found: Tensor, true: Tensor) -> Tensor:
+    return (found - true).abs().mean() if len(true) else found.sum()
+
+
+@dataclass(frozen=True)
+class SeenBatch:
+    """Images (B, 3, 256, 256) and their dense labels."""
+
+    pixels: Tensor
+    labels: DenseLabels
+
+
+class Looker:
+    """Draws images with dense labels, mostly of coloured shapes: they take the longest to tell."""
+
+    def __init__(self, every: SceneSource, shapes: SceneSource, images: int = 16) -> None:
+        self.every, self.shapes, self.images = every, shapes, images
+
+    def draw(self) -> SeenBatch:
+        rng = self.every.rng
+        scenes = [
+            (self.shapes if rng.random() < 0.5 else self.every).draw() for _ in range(self.images)
+        ]
+        return seen_batch(scenes)
+
+
+def seen_batch(scenes: list[Scene]) -> SeenBatch:
+    """Images with dense labels; the scenes are of one size."""
+    pixels = to_pixels(np.stack([scene.image for scene in scenes]))
+    return SeenBatch(pixels, dense_labels(scenes))
+
+
+class VisionStage(Stage[SeenBatch]):
+    """Dense labels of the language side's vision tower."""
 
     name = "vision"
     learning_rate = 1e-3
+    matrix_rate = 4e-3
     trained = ("language.vision.",)
 
-    def __init__(self, model: Sa2VA, source: SceneSource, images: int = 16) -> None:
+    def __init__(self, model: Sa2VA) -> None:
         super().__init__(model)
-        self.source, self.images = source, images
         self.heads: DenseHead = DenseHead(model.language.vision.config.hidden_size)
 
-    def draw(self) -> tuple[Tensor, Tensor]:
-        scenes = [self.source.draw() for _ in range(self.images)]
-        images = np.stack([scene.image for scene in scenes])
-        return to_pixels(images), torch.from_numpy(np.stack([patch_labels(s) for s in scenes]))
+    def losses(self, batch: SeenBatch) -> dict[str, Tensor]:
+        with low_precision(batch.pixels):
+            patches = see(self.model, batch.pixels)
+        losses = self.heads.losses(patches, batch.labels)
+        return {"loss": losses["dense"], **losses}
 
-    def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        pixels, labels = batch
-        with torch.autocast("cpu", torch.bfloat16):
-            patches = see(self.model, pixels)
-        losses = self.heads.losses(patches, labels)
+
+class FeaturesStage(Stage[SeenBatch]):
+    """Dense labels of SAM 2's image encoder: clicks mean nothing to features that see nothing."""
+
+    name = "features"
+    learning_rate = 1e-3
+    trained = ("grounding.image_encoder.",)
+
+    def __init__(self, model: Sa2VA) -> None:
+        super().__init__(model)
+        self.heads: DenseHead = DenseHead(model.grounding.hidden_dim)
+
+    def losses(self, batch: SeenBatch) -> dict[str, Tensor]:
+        top = encode_image(self.model.grounding, batch.pixels).top
+        losses = self.heads.losses(top.flatten(2).transpose(1, 2), batch.labels)
         return {"loss": losses["dense"], **losses}
 
 
@@ -77,21 +145,3 @@ def see(model: Sa2VA, pixels: Tensor) -> Tensor:
     """What the vision tower says of each patch (B, P, C), without its class token."""
     patches: Tensor = model.language.vision(pixel_values=pixels).last_hidden_state[:, 1:]
     return patches
-
-
-def patch_labels(scene: Scene) -> NDArray[np.float32]:
-    """(PATCHES^2, 6): coverage, colour, noun (-1: none), offset y, offset x, log of the size."""
-    count = int(scene.labels.max()) + 1
-    known = np.full((count, 5), -1, np.float32)
-    for thing in scene.objects:
-        color = COLOR_NAMES.index(thing.color) if thing.color else -1
-        size = np.log(np.sqrt(thing.area) / 20)
-        known[thing.label] = (color, NOUN_NAMES.index(thing.noun), thing.y, thing.x, size)
-    covered = label_coverage(scene.labels, PATCHES).reshape(PATCHES**2, count)[:, 1:]
-    best = np.where(covered.max(1) > 0.02, covered.argmax(1) + 1, 0)
-    found = known[best]
-    row, column = np.divmod(np.arange(PATCHES**2), PATCHES)
-    middle = (np.stack((row, column), 1) + 0.5) / PATCHES
-    offset = np.clip((found[:, 2:4] - middle) * 8, -1, 1)
-    columns = (covered.sum(1), found[:, 0], found[:, 1], offset[:, 0], offset[:, 1], found[:, 4])
-    return np.stack(columns, 1).astype(np.float32)

@@ -14,20 +14,23 @@ from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training import language
 from napari_sa2va.training.batches import LanguageBatch, Packer, Talk, seg_targets
 from napari_sa2va.training.clips import Clip, draw_clip
-from napari_sa2va.training.hearing import hear
+from napari_sa2va.training.dense_labels import DenseLabels, dense_labels
+from napari_sa2va.training.hearing import Heard, hear
 from napari_sa2va.training.losses import next_token_loss, place_loss
 from napari_sa2va.training.questions import Turn
 from napari_sa2va.training.scene import Scene
-from napari_sa2va.training.seeing import DenseHead, patch_labels
 from napari_sa2va.training.spelling import Speller
-from napari_sa2va.training.stage import SceneSource, Stage
+from napari_sa2va.training.stage import SceneSource, Stage, at_size
 from napari_sa2va.training.tokenizer import IMAGE_CONTEXT
 
 MAX_FRAMES = 5  # as many of a video as Sa2VA's LLM looks at
 PLACE_WEIGHT = 0.5
-DENSE_WEIGHT = 1.0
 SPELLING_WEIGHT = 0.2
-REPORTED = ("color", "shape", "size", "position", "motion", "all")  # means of reference in the log
+# Means of reference in the log.
+REPORTED = (
+    *("color", "shape", "color and shape", "size", "brightness"),
+    *("position", "relation", "motion", "several", "all"),
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class SpokenBatch:
     targets: Tensor  # (S, G, G), over a clip the mean of its frames
     frame_targets: Tensor  # (S, F, G, G)
     means: tuple[str, ...]
-    patches: Tensor | None = None  # dense labels, of images only
+    dense: DenseLabels | None = None  # of images only, those of which no text speaks last
 
 
 class Speaker:
@@ -53,22 +56,30 @@ class Speaker:
         Rows of a batch about images, of one about clips; how many unspoken images a batch brings.
     turns : int
         Dialogues about each.
+    clips_every : int
+        Every so manieth batch is about clips.
     """
 
     def __init__(
         self,
-        rng: np.random.Generator,
         tokenizer: Tokenizer,
         source: SceneSource,
-        unspoken: SceneSource,
-        images: int = 10,
+        unspoken: SceneSource | None = None,
+        images: int = 18,
         clips: int = 5,
-        extra: int = 14,
+        extra: int = 0,
         turns: int = 6,
+        clips_every: int = 6,
     ) -> None:
-        self.rng, self.source, self.unspoken, self.extra = rng, source, unspoken, extra
+        self.rng, self.source, self.unspoken, self.extra = source.rng, source, unspoken, extra
         self.packer = Packer(tokenizer)
         self.images, self.clips, self.turns = images, clips, turns
+        self.clips_every, self._drawn = clips_every, 0
+
+    def draw(self) -> SpokenBatch:
+        # By number, not by chance: processes side by side then draw batches of equal cost.
+        self._drawn += 1
+        return self.about_clips() if self._drawn % self.clips_every == 0 else self.about_images()
 
     def about_images(self) -> SpokenBatch:
         scenes = [self.source.draw() for _ in range(self.images)]
@@ -82,12 +93,11 @@ class Speaker:
             for mask in seg_targets(talk, scene)
         ]
         batch = self._batch(talks, [mask[None] for mask in masks])
-        unspoken = [self.unspoken.draw() for _ in range(self.extra)]
-        labels = [patch_labels(scene) for scene in (*scenes, *unspoken)]
+        unspoken = [self.unspoken.draw() for _ in range(self.extra)] if self.unspoken else []
         return replace(
             batch,
             packed=batch.packed.with_images([scene.image for scene in unspoken]),
-            patches=torch.from_numpy(np.stack(labels)),
+            dense=dense_labels([*scenes, *unspoken]),
         )
 
     def about_clips(self) -> SpokenBatch:
@@ -127,47 +137,40 @@ class Speaker:
         return (*told, *([(moving,)] * 2 if moving else ()))
 
 
-class LanguageStage(Stage):
+class LanguageStage(Stage[SpokenBatch]):
     """Next tokens, and [SEG] as a soft click.
 
-    Dense labels go on beside them and the vision tower learns slowly: at full pace, and without
-    the labels, the first blind steps of the LLM would destroy its features.
+    The vision tower rests: the first blind steps of the LLM would destroy its features, and three
+    times as many images pass when it needs no gradient.
     """
 
     name = "language"
     learning_rate = 1e-3
-    trained = ("language.", "text_hidden_fcs.")
-    slow = ("language.vision.",)
+    matrix_rate = 3e-3
+    trained = ("language.projector.", "language.llm.", "text_hidden_fcs.")
 
-    def __init__(self, model: Sa2VA, speaker: Speaker, clips_every: int = 8) -> None:
+    def __init__(self, model: Sa2VA, tokenizer: Tokenizer) -> None:
         super().__init__(model)
-        self.speaker, self.clips_every = speaker, clips_every
-        self.context = speaker.packer.encode(IMAGE_CONTEXT)[0]
-        self.heads: DenseHead = DenseHead(model.language.vision.config.hidden_size)
-        self.speller = Speller(speaker.packer)
-
-    def draw(self) -> SpokenBatch:
-        clips = self.turn_of(self.clips_every)
-        return self.speaker.about_clips() if clips else self.speaker.about_images()
+        packer = Packer(tokenizer)
+        self.context = packer.encode(IMAGE_CONTEXT)[0]
+        self.speller = Speller(packer)
 
     def losses(self, batch: SpokenBatch) -> dict[str, Tensor]:
-        return self.losses_and_seg(batch)[0]
+        return self.spoken(hear(self.model, batch.packed, self.context), batch)[0]
 
-    def losses_and_seg(self, batch: SpokenBatch) -> tuple[dict[str, Tensor], Tensor]:
+    def spoken(self, heard: Heard, batch: SpokenBatch) -> tuple[dict[str, Tensor], Tensor]:
         """The losses, and the projected [SEG] states (S, C) for whoever decodes them."""
-        heard = hear(self.model, batch.packed, self.context)
         losses, seg = self._spoken(heard.hidden, batch)
-        if batch.patches is not None:
-            dense = self.heads.losses(heard.patches, batch.patches)
-            spelled = self.speller.loss(self.model, heard.visual, batch.patches)
-            extra = DENSE_WEIGHT * dense["dense"] + SPELLING_WEIGHT * spelled
-            losses |= dense | {"spelled": spelled, "loss": losses["loss"] + extra}
+        if batch.dense is not None:
+            spelled = self.speller.loss(self.model, heard.visual, batch.dense.cells)
+            losses |= {"spelled": spelled, "loss": losses["loss"] + SPELLING_WEIGHT * spelled}
         return losses, seg
 
     def _spoken(self, hidden: Tensor, batch: SpokenBatch) -> tuple[dict[str, Tensor], Tensor]:
         head = self.model.language.llm.lm_head
         words, accuracy = next_token_loss(hidden, head, batch.packed.targets)
         seg = self.model.text_hidden_fcs(hidden[batch.packed.seg_rows, batch.packed.seg_columns])
+        at_size(self.model.grounding, batch.packed.pixels.shape[-1])
         codes = self.model.grounding.sam_prompt_encoder.get_dense_pe()
         place = place_loss(seg, codes, batch.targets)
         chosen = (seg.detach() @ codes[0].flatten(1)).argmax(1)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training.batches import Packer
-from napari_sa2va.training.seeing import COLOR_NAMES, NOUN_NAMES, PATCHES
+from napari_sa2va.training.dense_labels import CELLS, COLOR_NAMES, NOUN_NAMES
 
 SEEN = 0.3  # share of a patch that an object must cover to be spelled
 COVERAGE, COLOR, NOUN = 0, 1, 2  # columns of the patch labels
@@ -41,7 +41,7 @@ class Speller:
 
 def _of_tokens(labels: Tensor) -> Tensor:
     """Labels (B, V, 6) of the best covered of the four patches that each token is made of."""
-    side = PATCHES // 2
+    side = CELLS // 2
     fours = labels.unflatten(1, (side, 2, side, 2)).transpose(2, 3).flatten(3, 4)
     fours = fours.flatten(1, 2)
     best = fours[..., COVERAGE].argmax(-1)

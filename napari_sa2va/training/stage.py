@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -14,20 +15,30 @@ from torch import Tensor, nn
 
 from napari_sa2va.models.grounding import encode_image
 from napari_sa2va.models.sa2va import Sa2VA
+from napari_sa2va.training.drawing import SIZE
 from napari_sa2va.training.nuclei import NucleiImage, crop_nuclei
 from napari_sa2va.training.scene import Scene
 from napari_sa2va.training.scenes import draw_scene
 
-SLOW = 0.8
-CROWD = 30  # shapes of a crowded scene, at most
+Batch = TypeVar("Batch")
+Drawn = TypeVar("Drawn", covariant=True)
+
+SLOW = 0.3
+CROWD = 60  # objects of a crowded scene, at most
+
+
+class Source(Protocol[Drawn]):
+    """Whatever draws batches; worker processes may hold one each."""
+
+    def draw(self) -> Drawn: ...
 
 
 @dataclass
 class SceneSource:
     """A mix of drawn scenes and crops of real nuclei.
 
-    Drawing costs as much as a training step; each scene is met two or three times, with other
-    words and other clicks.
+    Drawing costs as much as a training step; each scene is met several times, with other words
+    and other clicks.
     """
 
     rng: np.random.Generator
@@ -37,7 +48,8 @@ class SceneSource:
     most: int = 8
     fewest: int = 1
     kind: str | None = None
-    reuse: float = 0.6
+    size: int = SIZE
+    reuse: float = 0.7
     capacity: int = 400
     _kept: list[Scene] = field(default_factory=list)
 
@@ -57,13 +69,13 @@ class SceneSource:
     def _new(self) -> Scene:
         chance = self.rng.random()
         if self.nuclei and chance < self.real:
-            return crop_nuclei(self.rng, list(self.nuclei))
+            return crop_nuclei(self.rng, list(self.nuclei), self.size)
         crowded = chance < self.real + self.crowded
-        return draw_scene(self.rng, CROWD if crowded else self.most, self.kind)
+        return draw_scene(self.rng, CROWD if crowded else self.most, self.kind, self.size)
 
 
-class Stage(ABC):
-    """One stage: which parameters it trains, on what, towards what.
+class Stage(ABC, Generic[Batch]):
+    """One stage: which parameters it trains, and towards what.
 
     Parameters
     ----------
@@ -73,26 +85,17 @@ class Stage(ABC):
 
     name: ClassVar[str]
     learning_rate: ClassVar[float]
+    matrix_rate: ClassVar[float | None] = None  # of Muon on the matrices of the towers' layers
     trained: ClassVar[tuple[str, ...]]  # beginnings of the names of trained parameters
     frozen: ClassVar[tuple[str, ...]] = ()  # exceptions
     slow: ClassVar[tuple[str, ...]] = ()  # trained at `SLOW` of the learning rate
 
     def __init__(self, model: Sa2VA) -> None:
         self.model = model
-        self.drawn = 0
         self.heads: nn.Module = nn.Identity()  # help in training, thrown away after it
 
-    def turn_of(self, every: int) -> bool:
-        """True once in so many draws; processes side by side take the same turns."""
-        self.drawn += 1
-        return self.drawn % every == 0
-
     @abstractmethod
-    def draw(self) -> Any:
-        """The next batch."""
-
-    @abstractmethod
-    def losses(self, batch: Any) -> dict[str, Tensor]:
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
         """What is minimised as `loss`, and whatever else is worth a column of the log."""
 
     def parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
@@ -104,17 +107,36 @@ class Stage(ABC):
                 yield name, parameter
 
 
+def low_precision(like: Tensor) -> AbstractContextManager[None]:
+    """Bfloat16 for the matrix products on a tensor's device."""
+    context: AbstractContextManager[None] = torch.autocast(like.device.type, torch.bfloat16)
+    return context
+
+
 @dataclass(frozen=True)
 class ImageFeatures:
     """SAM 2's features of B images, ready for the mask decoder."""
 
-    embedding: Tensor  # (B, C, 16, 16)
+    embedding: Tensor  # (B, C, S/16, S/16)
     stride4: Tensor
     stride8: Tensor
 
 
+def at_size(sam2: SAM2Base, size: int) -> None:
+    """Let the prompt encoder expect images of another side than the checkpoint's, in place.
+
+    Cells of the image embedding then keep their size in pixels, and a crop teaches what the whole
+    image would, in a fraction of the time.
+    """
+    encoder = sam2.sam_prompt_encoder
+    encoder.input_image_size = (size, size)
+    encoder.image_embedding_size = (size // 16, size // 16)
+    encoder.mask_input_size = (size // 4, size // 4)
+
+
 def encode(sam2: SAM2Base, pixels: Tensor) -> ImageFeatures:
     """Features of frames that have no memory to look at."""
+    at_size(sam2, pixels.shape[-1])
     features = encode_image(sam2, pixels)
     embedding = features.top + sam2.no_mem_embed.view(1, -1, 1, 1)
     return ImageFeatures(embedding, features.stride4, features.stride8)
@@ -138,20 +160,24 @@ def decode_prompts(
     language: Tensor | None = None,
     mask_logits: Tensor | None = None,
 ) -> RawDecoded:
-    """Decode N prompts on the images that `rows` names.
+    """Decode one mask per prompt.
 
     Parameters
     ----------
-    points : (N, P, 2) and (N, P) tensors, optional
-        Coordinates (x, y) and SAM's labels.
+    features : ImageFeatures
+        Of the size that `at_size` was last told.
+    rows : (N,) tensor
+        Which image each prompt is about.
+    points : pair of (N, P, 2) and (N, P) tensors, optional
+        Coordinates (x, y) in pixels and SAM's point labels.
     language : (N, C) tensor, optional
         Projected [SEG] states, appended after the padding point as Sa2VA does.
     mask_logits : (N, 1, G, G) tensor, optional
         Masks to start from.
     """
     if points is None:
-        empty = torch.full((len(rows), 1), -1, dtype=torch.int32)
-        points = (torch.zeros(len(rows), 1, 2), empty)
+        empty = torch.full((len(rows), 1), -1, dtype=torch.int32, device=rows.device)
+        points = (torch.zeros(len(rows), 1, 2, device=rows.device), empty)
     sparse, dense = sam2.sam_prompt_encoder(points=points, boxes=None, masks=mask_logits)
     if language is not None:
         sparse = torch.cat([sparse, language[:, None].to(sparse.dtype)], 1)

@@ -2,8 +2,8 @@
 
 The stages run in order; each writes what it trained to DIR/STAGE.safetensors and is skipped where
 that file exists, so a run that was cut goes on. Stages that do not build on each other (`vision`
-then `language`; `clicks`) may run as two processes into the same folder. Under `torchrun` the
-processes share each stage and average their gradients.
+then `language`; `features` then `clicks`) may run as two processes into the same folder. Under
+`torchrun` the processes share each stage and average their gradients. On a GPU `--workers` draw.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,43 +24,80 @@ from napari_sa2va.models.checkpoint import build_model, save_model
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training.attention import use_float_attention
 from napari_sa2va.training.configuration import CONFIG, GROUNDING
+from napari_sa2va.training.feeding import batches
 from napari_sa2va.training.initialise import initialise
-from napari_sa2va.training.nuclei import read_nuclei
-from napari_sa2va.training.optimisation import rank, run_stage
-from napari_sa2va.training.recipe import MINUTES, STAGES, build_stage
+from napari_sa2va.training.nuclei import NucleiImage, read_nuclei
+from napari_sa2va.training.optimisation import load_heads, rank, resume_file, run_stage
+from napari_sa2va.training.recipe import MINUTES, STAGES, build_source, build_stage
 from napari_sa2va.training.tokenizer import build_tokenizer, template_corpus, write_tokenizer
 from napari_sa2va.training.warm_start import warm_start
+
+# Whose heads a stage goes on with.
+HEADS_OF = {"joint": "vision"}
 
 
 def main() -> None:
     """Run the stages that are not done; with all of them done, write the checkpoint."""
     arguments = _arguments()
-    torch.set_num_threads(1)
+    device = torch.device(arguments.device)
+    if device.type == "cpu":
+        torch.set_num_threads(1)
     if "WORLD_SIZE" in os.environ:
         dist.init_process_group("gloo")
     out: Path = arguments.out
     tokenizer = _tokenizer(out)
-    model = assemble(out, tokenizer, arguments.init, arguments.seed)
+    model = assemble(out, arguments.seed, arguments.init, arguments.init_parts).to(device)
+    if device.type == "cpu":
+        use_float_attention(model)
     nuclei = read_nuclei(arguments.nuclei, held_out=False) if arguments.nuclei else []
     for name in arguments.stages:
         if (out / f"{name}.safetensors").exists():
             continue
-        seed = [arguments.seed, STAGES.index(name), rank()]
-        torch.manual_seed(arguments.seed)
-        stage = build_stage(name, model, np.random.default_rng(seed), tokenizer, nuclei)
-        run_stage(stage, out, arguments.minutes * MINUTES[name])
+        _train(name, model, tokenizer, nuclei, arguments)
     if rank() == 0 and all((out / f"{name}.safetensors").exists() for name in STAGES):
         write_checkpoint(model, out / "checkpoint", tokenizer)
+
+
+def _train(
+    name: str,
+    model: Sa2VA,
+    tokenizer: Tokenizer,
+    nuclei: list[NucleiImage],
+    arguments: argparse.Namespace,
+) -> None:
+    def source(rng: np.random.Generator) -> object:
+        return build_source(name, rng, tokenizer, nuclei)
+
+    out, device = arguments.out, next(model.parameters()).device
+    torch.manual_seed(arguments.seed)
+    stage = build_stage(name, model, tokenizer)
+    if name in HEADS_OF:
+        load_heads(stage, out, HEADS_OF[name])
+    stage.heads.to(device)
+    # A run that goes on draws what it has not drawn yet.
+    resumed = int(resume_file(out, name).stat().st_mtime) if resume_file(out, name).exists() else 0
+    seed = [arguments.seed, STAGES.index(name), rank(), resumed]
+    stream = batches(source, seed, arguments.workers, device)
+    run_stage(stage, stream, out, arguments.minutes * MINUTES[name])
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train the nano checkpoint of napari-sa2va.")
     parser.add_argument("--out", type=Path, required=True, help="where stages and logs go")
     parser.add_argument("--nuclei", type=Path, help="folder with NAME.tif and NAME_labels.tif")
-    parser.add_argument("--init", type=Path, help="the study's weights to start from")
+    parser.add_argument("--init", type=Path, help="a checkpoint's folder to start from")
+    parser.add_argument(
+        "--init-parts",
+        nargs="+",
+        default=[""],
+        metavar="NAME",
+        help="take only weights whose names begin so, such as grounding.",
+    )
     parser.add_argument("--minutes", type=float, default=1.0, help="factor on each stage's time")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--stages", nargs="+", default=STAGES, choices=STAGES)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw (0: none)")
     return parser.parse_args()
 
 
@@ -72,14 +110,14 @@ def _tokenizer(out: Path) -> Tokenizer:
     return tokenizer
 
 
-def assemble(out: Path, tokenizer: Tokenizer, init: Path | None, seed: int) -> Sa2VA:
+def assemble(out: Path, seed: int, init: Path | None = None, parts: Sequence[str] = ("",)) -> Sa2VA:
     """The model as the stages that are done have left it."""
     torch.manual_seed(seed)
     model = build_model(CONFIG, GROUNDING)
     initialise(model)
-    use_float_attention(model)
     if init is not None:
-        warm_start(model, init, tokenizer)
+        words = [(folder / "tokenizer.json").read_bytes() for folder in (init, out)]
+        warm_start(model, init, parts, same_words=words[0] == words[1])
     for name in STAGES:
         done = out / f"{name}.safetensors"
         if done.exists():

@@ -1,5 +1,6 @@
 """Each stage takes one step on a tiny batch and trains what it says."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,49 +10,135 @@ from tokenizers import Tokenizer
 
 import napari_sa2va
 from napari_sa2va.models.checkpoint import load_model
+from napari_sa2va.training import optimisation
 from napari_sa2va.training.attention import use_float_attention
 from napari_sa2va.training.batches import ASSISTANT, USER, Packer, Talk
-from napari_sa2va.training.clicking import Clicker, ClicksStage, correct
-from napari_sa2va.training.joining import JointStage
+from napari_sa2va.training.clicking import Clicker, correct
+from napari_sa2va.training.dense_labels import CELLS, COLOR_NAMES, NOUN_NAMES, dense_labels
+from napari_sa2va.training.feeding import batches
+from napari_sa2va.training.joining import JointSource
 from napari_sa2va.training.losses import mask_losses, place_loss
+from napari_sa2va.training.meaning import Turn
 from napari_sa2va.training.optimisation import run_stage
-from napari_sa2va.training.questions import Turn
-from napari_sa2va.training.remembering import MemoryStage
-from napari_sa2va.training.seeing import VisionStage
-from napari_sa2va.training.speaking import LanguageStage, Speaker
+from napari_sa2va.training.recipe import STAGES, build_stage
+from napari_sa2va.training.remembering import ClipSource
+from napari_sa2va.training.scene import Scene, describe
+from napari_sa2va.training.scenes import draw_scene
+from napari_sa2va.training.seeing import Looker
+from napari_sa2va.training.speaking import Speaker
 from napari_sa2va.training.stage import SceneSource, Stage
+from napari_sa2va.training.zooming import zoom
 
 NANO = Path(napari_sa2va.__file__).parent / "models" / "nano"
+
+
+def _source(name: str):
+    rng = np.random.default_rng(0)
+    source = SceneSource(rng, fewest=2)
+    large = SceneSource(rng, size=512)
+    clicker = Clicker(source, large, images=(2, 1), prompts=2)
+    speaker = Speaker(_tokenizer(), source, source, images=2, clips=1, extra=2, turns=3)
+    return {
+        "vision": lambda: Looker(source, source, images=2),
+        "features": lambda: Looker(source, source, images=2),
+        "clicks": lambda: clicker,
+        "language": lambda: speaker,
+        "joint": lambda: JointSource(speaker, clicker),
+        "memory": lambda: ClipSource(rng, clips=1, objects=2, lengths=(2,)),
+    }[name]()
+
+
+def _tokenizer() -> Tokenizer:
+    return Tokenizer.from_file(str(NANO / "tokenizer.json"))
 
 
 def _stage(name: str) -> Stage:
     model = load_model(NANO)
     use_float_attention(model)
-    rng = np.random.default_rng(0)
-    source = SceneSource(rng, fewest=2)
-    tokenizer = Tokenizer.from_file(str(NANO / "tokenizer.json"))
-    speaker = Speaker(rng, tokenizer, source, source, images=2, clips=1, extra=2, turns=3)
-    clicker = Clicker(rng, source, images=2, prompts=2)
-    return {
-        "vision": lambda: VisionStage(model, source, images=2),
-        "clicks": lambda: ClicksStage(model, clicker),
-        "language": lambda: LanguageStage(model, speaker),
-        "joint": lambda: JointStage(model, speaker, clicker),
-        "memory": lambda: MemoryStage(model, rng, clips=1, objects=2, lengths=(2,)),
-    }[name]()
+    return build_stage(name, model, _tokenizer())
 
 
-@pytest.mark.parametrize("name", ["vision", "clicks", "language", "joint", "memory"])
+@pytest.mark.parametrize("name", STAGES)
 def test_one_step_changes_what_is_trained_and_nothing_else(name, tmp_path):
-    stage = _stage(name)
+    stage, source = _stage(name), _source(name)
     before = {key: value.clone() for key, value in stage.model.state_dict().items()}
     trained = {key for key, _ in stage.parameters()}
-    run_stage(stage, tmp_path, minutes=1e-3)
+    run_stage(stage, iter(source.draw, None), tmp_path, minutes=1e-3)
     after = stage.model.state_dict()
     changed = {key for key in before if not torch.equal(before[key], after[key])}
     assert changed
     assert changed - {"language.llm.lm_head.weight"} <= trained  # tied to the embeddings
     assert (tmp_path / f"{name}.safetensors").exists()
+
+
+def test_a_run_that_was_cut_goes_on(tmp_path, monkeypatch):
+    """The second run starts from the weights, the step and the log of the first."""
+    stage, source = _stage("features"), _source("features")
+    monkeypatch.setattr(optimisation, "LOG_EVERY", 1)
+    monkeypatch.setattr(optimisation, "SAVE_EVERY", 0.0)
+    drawn = [source.draw() for _ in range(3)]
+    with pytest.raises(StopIteration):  # the cut: no fourth batch comes
+        run_stage(stage, iter(drawn), tmp_path, minutes=60)
+    weights = {name: value.clone() for name, value in stage.parameters()}
+    again = _stage("features")
+    with pytest.raises(StopIteration):
+        run_stage(again, iter(()), tmp_path, minutes=60)
+    assert all(torch.equal(value, weights[name]) for name, value in again.parameters())
+    with pytest.raises(StopIteration):
+        run_stage(again, iter(drawn[:1]), tmp_path, minutes=60)
+    steps = [row.split(",")[0] for row in (tmp_path / "features.csv").read_text().splitlines()]
+    assert sorted(set(steps)) == ["1", "2", "3", "4"]
+
+
+def test_workers_draw_what_their_seeds_say():
+    def made(rng):
+        return Clicker(SceneSource(rng), SceneSource(rng, size=512), images=(1, 1), prompts=1)
+
+    device = torch.device("cpu")
+    (first, second), again = (
+        [next(stream) for _ in range(count)]
+        for count, stream in (
+            (2, batches(made, [3], 2, device)),
+            (1, batches(made, [3], 0, device)),
+        )
+    )
+    assert torch.equal(first.pixels, again[0].pixels)
+    assert not torch.equal(first.pixels[..., :9, :9], second.pixels[..., :9, :9])
+
+
+def test_dense_labels_tell_what_is_drawn():
+    """A disc of 40 px across in the middle of cell (4, 6)."""
+    labels = np.zeros((256, 256), np.uint8)
+    y, x = np.indices(labels.shape)
+    labels[np.hypot(y + 0.5 - 72, x + 0.5 - 104) < 20] = 1
+    image = np.repeat(labels[..., None] * np.uint8(204), 3, 2)
+    objects = describe(labels, {1: {"noun": "circle", "color": "white"}})
+    scene = Scene(image, labels, objects, "shapes")
+    told = dense_labels([scene])
+    cell = 4 * CELLS + 6
+    color, noun = COLOR_NAMES.index("white"), NOUN_NAMES.index("circle")
+    measured = [1, color, noun, 0, 0, np.log(np.sqrt(np.pi) * 20 / 20), 0.8]
+    assert told.cells[0, cell].tolist() == pytest.approx(measured, abs=0.02)
+    assert told.rays[0, cell].exp().mul(12).tolist() == pytest.approx([20] * 16, abs=3)
+    assert told.rays[0, 0].isnan().all()
+    assert told.things.tolist() == [[noun, 0]]
+    assert told.owners[0].nonzero().flatten().tolist() == [
+        row * CELLS + column
+        for row in (3, 4, 5)
+        for column in (5, 6, 7)
+        if np.hypot(row - 4, column - 6) * 16 < 20
+    ]
+
+
+def test_enlarged_scenes_keep_image_and_labels_together():
+    rng = np.random.default_rng(4)
+    drawn = draw_scene(rng, kind="shapes")
+    scene = replace(drawn, image=np.repeat(20 * drawn.labels[..., None], 3, 2))
+    large = zoom(rng, scene)
+    assert large.image.shape == scene.image.shape
+    assert large.labels.any()
+    assert np.median(abs(large.image[..., 0].astype(int) - 20 * large.labels)) == 0
+    assert {it.label for it in large.objects} <= {it.label for it in scene.objects}
 
 
 def test_a_batch_is_in_the_official_prompt_format():
@@ -87,9 +174,7 @@ def test_dialogues_about_one_image_do_not_see_each_other():
 
 
 def test_a_correction_goes_where_the_mask_is_wrong():
-    stage = _stage("clicks")
-    assert isinstance(stage, ClicksStage)
-    prompts = stage.draw().prompts
+    prompts = _source("clicks").draw().prompts
     missed_all, _ = correct(prompts, torch.full_like(prompts.targets, -5.0))
     assert (missed_all.kinds[:, -1] == 1).all()
     x, y = missed_all.points[:, -1].long().unbind(1)
