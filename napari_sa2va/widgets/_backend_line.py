@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QPainter, QPaintEvent
-from qtpy.QtWidgets import QComboBox, QFileDialog, QGridLayout, QLabel, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QGridLayout, QLabel, QToolButton, QWidget
 
 from napari_sa2va.backend.base import BackendInfo
+from napari_sa2va.widgets._model_card import BUNDLED, CardDialog, find_card
 
-BUNDLED = "nano"
 _BUNDLED_TEXT = "nano (bundled)"
 _OPEN_FOLDER = "Open folder…"
 _COLORS = {"idle": "#9e9e9e", "loading": "#f0a30a", "ready": "#2ca02c", "failed": "#d62728"}
@@ -68,16 +68,22 @@ class BackendLine(QWidget):
         self.model.setAccessibleName("Model")
         self.status = QLabel(self)
         self.status.setToolTip("State of the model · device · precision")
+        self.about = QToolButton(self)
+        self.about.setText("About")
+        self.about.setAccessibleName("About this model")
+        self._show_whether_it_has_a_card()
 
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.light, 0, 0)
         layout.addWidget(self.model, 0, 1)
-        layout.addWidget(self.status, 0, 2)
+        layout.addWidget(self.about, 0, 2)
+        layout.addWidget(self.status, 0, 3)
         layout.setColumnStretch(1, 1)
 
         self.model.activated.connect(self._on_activated)
         self.model.lineEdit().returnPressed.connect(self._on_typed)
+        self.about.clicked.connect(self.show_card)
 
     def show_info(self, info: BackendInfo, busy: bool) -> None:
         """Show what the backend says; `busy` while a request is on its way."""
@@ -94,6 +100,24 @@ class BackendLine(QWidget):
         if self.model.findText(text) < 0:
             self.model.insertItem(1, text)
         self.model.setCurrentText(text)
+        self._show_whether_it_has_a_card()
+
+    def show_card(self) -> None:
+        """Open the card of the chosen model in a window."""
+        card = find_card(self._model)
+        if card is None:  # it went since the model was chosen
+            self._show_whether_it_has_a_card()
+            return
+        CardDialog(self._model, card, self).show()
+
+    def _show_whether_it_has_a_card(self) -> None:
+        has_card = find_card(self._model) is not None
+        self.about.setEnabled(has_card)
+        self.about.setToolTip(
+            "About this model: what it knows, how it was measured, and where it fails"
+            if has_card
+            else "This model has no card: there is no README.md with it on this machine"
+        )
 
     def _on_activated(self, index: int) -> None:
         text = self.model.itemText(index)
