@@ -76,8 +76,8 @@ def cell_labels(scene: Scene) -> NDArray[np.float32]:
     """(CELLS^2, COLUMNS): one scene's part of `DenseLabels.cells`."""
     count = int(scene.labels.max()) + 1
     flat = scene.labels.ravel()
-    light = np.bincount(flat, scene.image.mean(-1).ravel(), minlength=count)
-    light = light / np.maximum(np.bincount(flat, minlength=count), 1) / 255
+    summed = np.bincount(flat, scene.image.mean(-1).ravel(), minlength=count)
+    light = summed / np.maximum(np.bincount(flat, minlength=count), 1) / 255
     known = np.full((count, 6), -1, np.float32)
     for thing in scene.objects:
         color = COLOR_NAMES.index(thing.color) if thing.color else -1
@@ -94,8 +94,9 @@ def cell_labels(scene: Scene) -> NDArray[np.float32]:
     return np.column_stack(columns).astype(np.float32)
 
 
-def _middles(side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    centres = (np.arange(CELLS, dtype=np.float32) + 0.5) * side / CELLS
+def _middles(side: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rows and columns of the cells' middles, in pixels."""
+    centres = (np.arange(CELLS) + 0.5) * side / CELLS
     y, x = np.meshgrid(centres, centres, indexing="ij")
     return y.ravel(), x.ravel()
 

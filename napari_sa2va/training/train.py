@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ from napari_sa2va.training.initialise import initialise
 from napari_sa2va.training.nuclei import NucleiImage, read_nuclei
 from napari_sa2va.training.optimisation import load_heads, rank, resume_file, run_stage
 from napari_sa2va.training.recipe import MINUTES, STAGES, build_source, build_stage
+from napari_sa2va.training.stage import Source
 from napari_sa2va.training.tokenizer import build_tokenizer, template_corpus, write_tokenizer
 from napari_sa2va.training.warm_start import warm_start
 
@@ -65,7 +67,7 @@ def _train(
     nuclei: list[NucleiImage],
     arguments: argparse.Namespace,
 ) -> None:
-    def source(rng: np.random.Generator) -> object:
+    def source(rng: np.random.Generator) -> Source[Any]:
         return build_source(name, rng, tokenizer, nuclei)
 
     out, device = arguments.out, next(model.parameters()).device
