@@ -12,11 +12,13 @@ from napari_sa2va.training.scene import Scene
 Generator = np.random.Generator
 
 MICROSCOPIC = ("cell", "nucleus", "coin", "disc", "bead", "bacterium", "fibre", "vessel")
-ROUND = frozenset(("circle", "disc", "ellipse", "ring", "bead", "cell", "nucleus", "coin"))
+ANGULAR = ("square", "triangle", "star", "cross")
+ROUND = frozenset(("circle", "disc", "ellipse", "ring", "bead"))
 # What may pass for a noun, besides itself; of these, none is ever said to be absent beside it.
 PASSING = {
-    **dict.fromkeys(("circle", "disc", "bead", "coin"), ROUND),
-    **{noun: ROUND | {"bacterium"} for noun in ("cell", "nucleus")},
+    **dict.fromkeys(("circle", "disc"), ROUND | {"cell", "nucleus", "coin"}),
+    **dict.fromkeys(("cell", "nucleus", "bead"), ROUND | {"cell", "nucleus", "bacterium"}),
+    "coin": ROUND - {"bead"},
     "ellipse": frozenset(("cell", "nucleus", "bacterium", "bead")),
     "ring": frozenset(("cell", "coin", "nucleus", "bead")),
     "bacterium": frozenset(("cell", "ellipse", "fibre", "bead", "nucleus")),
@@ -41,15 +43,22 @@ def absent(rng: Generator, scene: Scene) -> Reference:
         if scene.kind == "shapes" and draw < 0.5:
             # The colour is there and the shape is there, but not on one object.
             color, noun = pick(rng, scene.objects).color, pick(rng, scene.objects).noun
-        elif draw < 0.7:
+        elif draw < 0.65:
             color, noun = pick(rng, list(COLORS)), _familiar(rng, scene)
-        elif draw < 0.75:
+        elif draw < 0.7:
             color, noun = pick(rng, list(COLORS)), None
         else:
-            color, noun = None, pick(rng, SHAPES if scene.kind == "shapes" else MICROSCOPIC)
+            color, noun = None, pick(rng, _strange(rng, scene))
         if is_absent(scene, color, noun):
             return Reference("class", (), noun or open_noun(scene), color)
-    return Reference("class", (), "fibre" if is_absent(scene, None, "fibre") else "coin")
+    return Reference("class", (), next(it for it in MICROSCOPIC if is_absent(scene, None, it)))
+
+
+def _strange(rng: Generator, scene: Scene) -> tuple[str, ...]:
+    """Nouns to ask for in vain, mostly such as are seen in images of this kind or a like one."""
+    if scene.kind == "shapes":
+        return SHAPES if rng.random() < 0.8 else MICROSCOPIC
+    return MICROSCOPIC if rng.random() < 0.7 else ANGULAR
 
 
 def _familiar(rng: Generator, scene: Scene) -> str:

@@ -145,6 +145,8 @@ def by_motion(rng: Generator, scene: Scene) -> Reference | None:
     """The only one that moves (that way), divides or stays, or the fastest, as a clip shows it."""
     things = scene.objects
     moving = [thing for thing in things if thing.motion in MOVERS or thing.speed > 0]
+    # Of one that divides, nobody tells whether it moves, too.
+    dividing = any(thing.motion == "dividing" for thing in things)
     noun = common_noun(rng, scene)
     found: list[Reference] = []
     for motion in ("moving", "still", "dividing", "leaving", "entering"):
@@ -153,7 +155,7 @@ def by_motion(rng: Generator, scene: Scene) -> Reference | None:
             continue
         # Nothing else may do what could be called the same.
         lone = {
-            "moving": len(moving) == 1,
+            "moving": len(moving) == 1 and not dividing,
             "still": all(
                 it.motion in (motion, *MOVERS) and it.motion != "drifting" for it in things
             ),
@@ -167,7 +169,7 @@ def by_motion(rng: Generator, scene: Scene) -> Reference | None:
             label = going[0].label
             found.append(Reference("motion", (label,), noun, motion="moving", direction=way))
     fastest = sorted(moving, key=lambda it: -it.speed)[:2]
-    if len(fastest) == 2 and fastest[0].speed > SPEED_LEAD * fastest[1].speed:
+    if len(fastest) == 2 and not dividing and fastest[0].speed > SPEED_LEAD * fastest[1].speed:
         found.append(Reference("motion", (fastest[0].label,), noun, rank="fastest"))
     return pick(rng, found) if found else None
 

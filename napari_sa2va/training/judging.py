@@ -30,16 +30,18 @@ _COLORS, _COLOR_OF = _lexicon(
         *((word, key) for key, word in korean.COLOR_NAMES.items()),
     ]
 )
-_NOUN_FORMS = [
-    *((forms.usual[0], key) for key, forms in english.NOUNS.items() if key not in _OPEN),
-    *((word, key) for key, it in english.NOUNS.items() if key not in _OPEN for word in it),
-]
+_NAMES = {
+    key: [*forms, *map(english.plural, forms), *korean.NOUNS[key]]
+    for key, forms in english.NOUNS.items()
+    if key not in _OPEN
+}
 _NOUNS, _NOUN_OF = _lexicon(
     [
-        *_NOUN_FORMS,
-        *((english.plural(word), key) for word, key in _NOUN_FORMS),
-        *((it.usual[0], key) for key, it in korean.NOUNS.items() if key not in _OPEN),
-        *((word, key) for key, it in korean.NOUNS.items() if key not in _OPEN for word in it),
+        # What is usual for one noun stays its own, although it may be rare for another.
+        *((english.NOUNS[key].usual[0], key) for key in _NAMES),
+        *((english.plural(english.NOUNS[key].usual[0]), key) for key in _NAMES),
+        *((korean.NOUNS[key].usual[0], key) for key in _NAMES),
+        *((word, key) for key, names in _NAMES.items() for word in names),
     ]
 )
 _THINGS = re.compile(f"(?P<color>{_COLORS.pattern})|(?P<noun>{_NOUNS.pattern})")
@@ -92,9 +94,9 @@ def judge(turn: Turn, said: str) -> bool:
         case "count":
             return counted(text) == value
         case "color":
-            return turn.value is None or _colors(text) == {value}
+            return value is None or _colors(text) == {value}
         case "shape" | "nature":
-            return turn.value is None or _nouns(text) == {value}
+            return value is None or _names(text, str(value))
         case "where":
             return _found(_SIDES, text) == set(str(value).split())
         case "movement":
@@ -142,8 +144,10 @@ def _colors(text: str) -> set[str]:
     return {_COLOR_OF[word] for word in _COLORS.findall(text)}
 
 
-def _nouns(text: str) -> set[str]:
-    return {noun for _, noun in things(text)}
+def _names(text: str, noun: str) -> bool:
+    """Whether all nouns of a text are names of this one: nuclei may be called cells."""
+    named = _NOUNS.findall(text)
+    return bool(named) and all(word in _NAMES[noun] for word in named)
 
 
 def _found(patterns: dict[str, str], text: str) -> set[str]:

@@ -162,7 +162,7 @@ def _parts(scene: Scene) -> tuple[Reference, ...]:
 
 def _value(parts: tuple[Reference, ...]) -> tuple[tuple[str | None, str], ...] | int:
     """Colours and nouns of what is listed; the count where all are told at once."""
-    if len(parts) == 1 and parts[0].color is None:
+    if len(parts) == 1 and len(parts[0].labels) > 1:
         return min(len(parts[0].labels), MANY)
     return tuple((part.color, part.noun) for part in parts)
 

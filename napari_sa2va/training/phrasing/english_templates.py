@@ -48,7 +48,6 @@ REQUESTS = Forms(
         "Where is {} in this picture? Please respond with a segmentation mask.",
         "Can you highlight {} in this image with a segmentation mask?",
         "Where is {}? Please respond with a mask.",
-        "What is {} in this image? Please output the segmentation mask.",
         "Follow {} in the video.",
         "Please track {} through the video.",
     ),
