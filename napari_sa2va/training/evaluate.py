@@ -12,7 +12,7 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -75,9 +75,9 @@ def command(arguments: argparse.Namespace) -> str:
     return " ".join(words)
 
 
-def main() -> None:
+def main(options: Sequence[str] | None = None) -> None:
     """Measure, write JSON with examples beside it, print the table."""
-    arguments = _arguments()
+    arguments = _arguments(options)
     cases = measure_all(arguments)
     if arguments.json:
         about = {
@@ -92,7 +92,7 @@ def main() -> None:
         sys.stdout.write(f"{line}\n")
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(options: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure a checkpoint on held-out data.")
     parser.add_argument("folder", help="a checkpoint folder, or a name that load() knows")
     parser.add_argument("--nuclei", type=Path, help="folder with NAME.tif and NAME_labels.tif")
@@ -106,7 +106,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--json", type=Path, help="where the figures go; examples for the card go beside it"
     )
-    return parser.parse_args()
+    return parser.parse_args(options)
 
 
 if __name__ == "__main__":

@@ -71,6 +71,7 @@ def run_stage(stage: Stage[Any], batches: Iterator[Any], out: Path, minutes: flo
         if rank() == 0 and time.monotonic() - saved > SAVE_EVERY:
             saved = time.monotonic()
             _save(resume, stage, trained, mean, optimizers, step, saved - started)
+    log.write(step, minutes)
     with torch.no_grad():
         for name, value in trained.items():
             value.copy_(mean[name])
@@ -227,8 +228,11 @@ class _Log:
             return
         for name, value in losses.items():
             self._sums[name].append(float(value.detach()))
-        if step % LOG_EVERY:
-            return
+        if step % LOG_EVERY == 0:
+            self.write(step, minutes)
+
+    def write(self, step: int, minutes: float) -> None:
+        """Write what has gathered since the last line."""
         with self._path.open("a", newline="") as file:
             writer = csv.writer(file)
             for name, values in self._sums.items():

@@ -20,7 +20,7 @@ from napari_sa2va.training.stage import SceneSource, Source, Stage
 # On two cores.
 MINUTES = {
     "vision": 60.0,
-    "features": 10.0,
+    "features": 15.0,
     "clicks": 50.0,
     "language": 60.0,
     "joint": 30.0,

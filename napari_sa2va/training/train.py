@@ -4,6 +4,7 @@ The stages run in order; each writes what it trained to DIR/STAGE.safetensors an
 that file exists, so a run that was cut goes on. Stages that do not build on each other (`vision`
 then `language`; `features` then `clicks`) may run as two processes into the same folder. Under
 `torchrun` the processes share each stage and average their gradients. On a GPU `--workers` draw.
+In the end DIR/checkpoint holds the checkpoint, measured, with its card.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from tokenizers import Tokenizer
 
 from napari_sa2va.models.checkpoint import build_model, save_model
 from napari_sa2va.models.sa2va import Sa2VA
+from napari_sa2va.training import evaluate
 from napari_sa2va.training.attention import use_float_attention
+from napari_sa2va.training.card import write_card
 from napari_sa2va.training.configuration import CONFIG, GROUNDING
 from napari_sa2va.training.feeding import batches
 from napari_sa2va.training.initialise import initialise
@@ -57,7 +60,17 @@ def main() -> None:
             continue
         _train(name, model, tokenizer, nuclei, arguments)
     if rank() == 0 and all((out / f"{name}.safetensors").exists() for name in STAGES):
-        write_checkpoint(model, out / "checkpoint", tokenizer)
+        write_checkpoint(model.cpu(), out / "checkpoint", tokenizer)
+        _report(out, arguments.nuclei, arguments.measure)
+
+
+def _report(out: Path, nuclei: Path | None, scenes: int) -> None:
+    """Measure the checkpoint and write its card."""
+    figures = out / "figures.json"
+    options = ["--scenes", scenes, "--clips", max(1, scenes // 8), "--json", figures]
+    options += ["--nuclei", nuclei] if nuclei else []
+    evaluate.main([str(word) for word in (out / "checkpoint", *options)])
+    write_card(out / "checkpoint", figures, out)
 
 
 def _train(
@@ -98,6 +111,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=1.0, help="factor on each stage's time")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--stages", nargs="+", default=STAGES, choices=STAGES)
+    parser.add_argument(
+        "--measure", type=int, default=300, metavar="SCENES", help="as `evaluate --scenes`"
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=0, help="processes that draw (0: none)")
     return parser.parse_args()
