@@ -21,6 +21,7 @@ from napari_sa2va.training.scene import Scene, SceneObject
 
 Generator = np.random.Generator
 
+SPRAWLING = "fibres"  # their centres say little of where they are
 # All in fractions of the image's sides.
 SIDE_LEAD, POINT_LEAD = 0.055, 0.07  # by how much the first leads the second
 ALONE = 0.12  # the lead beyond which the first is simply "on the left"
@@ -54,6 +55,8 @@ def by_position(rng: Generator, scene: Scene) -> Reference | None:
         place = pick(rng, list(SIDES)) if rng.random() < 0.55 else pick(rng, list(POINTS))
         key = SIDES.get(place) or _distance_to(*POINTS[place])
         lead = SIDE_LEAD if place in SIDES else POINT_LEAD
+        if scene.kind == SPRAWLING:
+            lead *= 2
         first, second = sorted(things, key=key)[:2]
         if key(second) - key(first) <= lead:
             continue
@@ -76,7 +79,7 @@ def _distance_to(y: float, x: float) -> Callable[[SceneObject], float]:
 
 def by_relation(rng: Generator, scene: Scene) -> Reference | None:
     """What lies left of, right of, above, below or closest to an object that has a name."""
-    if len(scene.objects) < 2:
+    if len(scene.objects) < 2 or scene.kind == SPRAWLING:
         return None
     for _ in range(4):
         maker = pick(rng, (by_attribute, by_attribute, by_size, by_brightness, by_position))

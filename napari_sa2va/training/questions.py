@@ -7,6 +7,7 @@ import numpy as np
 from napari_sa2va.training.attributes import common_noun, open_noun
 from napari_sa2va.training.meaning import MANY, Meaning, Reference
 from napari_sa2va.training.meaning import Turn as Turn
+from napari_sa2va.training.places import SPRAWLING
 from napari_sa2va.training.references import (
     absent,
     by_attribute,
@@ -64,7 +65,7 @@ def where(rng: Generator, scene: Scene) -> Meaning | None:
     makers = (by_attribute, by_attribute, by_size, by_brightness)
     named = pick(rng, makers)(rng, scene) or _alone(rng, scene)
     thing = _meant(scene, named)
-    if named is None or thing is None:
+    if named is None or thing is None or scene.kind == SPRAWLING:
         return None
     if min(abs(at - third / 3) for at in (thing.y, thing.x) for third in (1, 2)) < BETWEEN:
         return None

@@ -67,7 +67,7 @@ class English(Grammar):
             return f"the second {RANKS[it.rank].draw(rng)} {noun}"
         if it.rank == "fastest" and chance(rng, 0.4):
             return f"the {noun} that moves fastest"
-        if chance(rng, 0.08):
+        if not noun.endswith("one") and chance(rng, 0.08):
             return f"the {RANKS[it.rank].draw(rng)} of the {plural(noun)}"
         return f"the {RANKS[it.rank].draw(rng)} {noun}"
 
