@@ -53,9 +53,10 @@ def reliability(calibration: Mapping[str, Row]) -> Iterator[str]:
     if not calibration:
         yield "No mask with a prediction was measured."
     for name, found in calibration.items():
+        rank = found["rank_correlation"]
         yield (
             f"{name.capitalize()}: {found['masks']} masks, ECE {found['error']:.3f}, "
-            f"rank correlation (Spearman) {found['rank_correlation']:.2f}."
+            f"rank correlation (Spearman) {'undefined' if rank is None else f'{rank:.2f}'}."
         )
         rows = [
             (

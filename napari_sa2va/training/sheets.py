@@ -18,6 +18,7 @@ FOUND, TRUE = (255, 140, 0), (255, 255, 255)
 CLICK, AGAINST, BOX = (0, 220, 90), (255, 50, 50), (90, 200, 255)
 _GAP = 4
 _COLORS = (128, 64, 32, 16)
+_KEPT = (TRUE, CLICK, AGAINST, BOX)  # small marks, which a palette of few colours would lose
 
 
 def sheet(examples: Sequence[Example]) -> Image.Image:
@@ -57,13 +58,22 @@ def save_small(image: Image.Image, path: Path, limit: int) -> None:
     while True:
         for colors in _COLORS:
             buffer = io.BytesIO()
-            image.quantize(colors, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+            _with_few_colors(image, colors).save(buffer, "PNG", optimize=True)
             if buffer.tell() <= limit:
                 path.write_bytes(buffer.getvalue())
                 return
         if max(image.size) < TILE // 2:
             raise ValueError(f"a picture cannot be written in {limit} bytes")
         image = image.resize((image.width * 3 // 4, image.height * 3 // 4))
+
+
+def _with_few_colors(image: Image.Image, colors: int) -> Image.Image:
+    own = image.quantize(colors - len(_KEPT)).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(
+        [*own[: 3 * (colors - len(_KEPT))], *(part for kept in _KEPT for part in kept)]
+    )
+    return image.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 def _total(lengths: Iterable[int]) -> int:

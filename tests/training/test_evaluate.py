@@ -80,7 +80,7 @@ def test_rank_correlation_shares_the_ranks_of_equal_values() -> None:
     assert rank_correlation([1, 2, 3], [3, 2, 1]) == pytest.approx(-1)
     # Ranks 1, 2.5, 2.5, 4 against 1, 2, 3, 4: 4.5 / sqrt(4.5 * 5).
     assert rank_correlation([1, 2, 2, 3], [1, 2, 3, 4]) == pytest.approx(4.5 / 22.5**0.5)
-    assert np.isnan(rank_correlation([1, 1], [0, 1]))
+    assert rank_correlation([1, 1], [0, 1]) is None
 
 
 def test_intervals_resample_images_not_values() -> None:
@@ -119,6 +119,13 @@ def test_examples_are_the_worst_the_median_and_the_best(tmp_path) -> None:
     assert shown[0].text == "찾아 줘"
     assert shown[0].example.marks == ((2.0, 3.0, 1),)
     assert np.array_equal(shown[0].example.truth, _square(0, 0, 4, 8))
+
+
+def test_a_task_of_one_case_shows_it_once() -> None:
+    empty = np.zeros((8, 8), bool)
+    example = Example(np.zeros((8, 8, 3), np.uint8), empty, empty)
+    (only,) = choose([Case("g", "t", 0.4, 0, example=example)])["g", "t"]
+    assert (only.rank, only.value) == ("only", 0.4)
 
 
 def test_kinds_come_in_the_shares_of_training() -> None:

@@ -33,14 +33,14 @@ class Calibration:
     error : float
         Expected calibration error (Naeini et al., AAAI 2015), of a continuous quantity: the mean
         over all masks of their bin's distance between mean prediction and mean IoU.
-    rank_correlation : float
-        Spearman's; NaN where all predictions, or all IoUs, are equal.
+    rank_correlation : float or None
+        Spearman's; None where all predictions, or all IoUs, are equal.
     bins : tuple of Bin
     """
 
     masks: int
     error: float
-    rank_correlation: float
+    rank_correlation: float | None
     bins: tuple[Bin, ...]
 
 
@@ -59,11 +59,11 @@ def calibrate(scores: Sequence[float], ious: Sequence[float]) -> Calibration:
     return Calibration(len(true), error, rank_correlation(predicted, true), tuple(bins))
 
 
-def rank_correlation(first: ArrayLike, second: ArrayLike) -> float:
+def rank_correlation(first: ArrayLike, second: ArrayLike) -> float | None:
     """Spearman's: Pearson's correlation of the ranks, equal values sharing their mean rank."""
     a, b = _ranks(first), _ranks(second)
     if len(a) < 2 or not a.std() or not b.std():
-        return float("nan")
+        return None
     return float(np.corrcoef(a, b)[0, 1])
 
 

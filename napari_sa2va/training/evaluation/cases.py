@@ -15,6 +15,7 @@ from napari_sa2va.training.visual_prompts import VisualPrompt
 Mask = NDArray[np.bool_]
 
 TILE = 120  # pixels of the longer side of a picture that is kept
+STRIP = 3 * TILE  # of one that is more than twice as wide as high: frames of a clip
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,9 @@ def picture(
     image, truth, found = image[window], truth[window], found[window]
     y0, x0 = (side.start or 0 for side in window)
     height, width = truth.shape
-    factor = min(1.0, TILE / max(height, width)) if not near else TILE / max(height, width)
+    factor = (STRIP if width > 2 * height else TILE) / max(height, width)
+    if not near:
+        factor = min(1.0, factor)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     marks: tuple[tuple[float, float, int], ...] = ()
     if prompt is not None:

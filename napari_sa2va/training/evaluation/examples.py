@@ -11,8 +11,6 @@ import numpy as np
 
 from napari_sa2va.training.evaluation.cases import Case, Example, by_task
 
-RANKS = ("worst", "median", "best")
-
 
 @dataclass(frozen=True)
 class Ranked:
@@ -34,10 +32,15 @@ def choose(cases: Iterable[Case]) -> dict[tuple[str, str], tuple[Ranked, ...]]:
         order = sorted((case for case in members if case.example), key=lambda case: case.value)
         if order:
             best = next(case for case in order if case.value == order[-1].value)
-            picked = zip(RANKS, (order[0], order[len(order) // 2], best), strict=True)
+            picked = {"worst": order[0], "median": order[len(order) // 2], "best": best}
+            if len(order) < len(picked):
+                picked = {
+                    "only" if len(order) == 1 else f"{n} of 2": case
+                    for n, case in enumerate(order, 1)
+                }
             chosen[key] = tuple(
                 Ranked(rank, case.value, case.text, case.example)
-                for rank, case in picked
+                for rank, case in picked.items()
                 if case.example
             )
     return chosen

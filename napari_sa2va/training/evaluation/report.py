@@ -106,9 +106,10 @@ def lines(cases: Sequence[Case]) -> Iterator[str]:
         for task, found in tasks.items():
             yield f"  {task:<56}{_numbers(found)}"
     for name, trust in calibrations(cases).items():
+        rank = "undefined" if trust.rank_correlation is None else f"{trust.rank_correlation:.2f}"
         yield (
             f"\npredicted IoU of {name}: {trust.masks} masks, expected calibration error "
-            f"{trust.error:.3f}, rank correlation {trust.rank_correlation:.2f}"
+            f"{trust.error:.3f}, rank correlation {rank}"
         )
         for part in trust.bins:
             yield (
