@@ -106,12 +106,16 @@ def picture(
             (float((y - y0) * factor), float((x - x0) * factor), int(kind))
             for (x, y), kind in zip(prompt.points, prompt.kinds, strict=True)
         )
-    nearest = Image.Resampling.NEAREST
     return Example(
         np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize(size)),
-        *(np.asarray(Image.fromarray(mask).resize(size, nearest)) for mask in (truth, found)),
+        _shrunk(truth, size),
+        _shrunk(found, size),
         marks,
     )
+
+
+def _shrunk(mask: Mask, size: tuple[int, int]) -> Mask:
+    return np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
 
 
 def _around(mask: Mask) -> tuple[slice, slice]:

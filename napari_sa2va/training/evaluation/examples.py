@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,8 @@ def choose(cases: Iterable[Case]) -> dict[tuple[str, str], tuple[Ranked, ...]]:
 
 def save_examples(path: Path, shown: Shown) -> None:
     """Write the pictures and what belongs to them to one .npz file."""
-    arrays, described = {}, []
+    arrays: dict[str, Any] = {}
+    described: list[dict[str, Any]] = []
     for (group, task), ranked in shown.items():
         for one in ranked:
             number = len(described)

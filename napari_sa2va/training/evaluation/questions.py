@@ -57,7 +57,7 @@ def _count(meaning: Meaning) -> int:
 
 
 def _asked(session: Session, held: HeldOut, task: str, meaning: Meaning) -> Iterator[Case]:
-    details = held.details
+    details: tuple[str, ...] = held.details
     if task == WITHIN_ONE:
         details += ("to 8",) if _count(meaning) <= FEW else ("9 to 20",)
     for language in LANGUAGES:

@@ -44,7 +44,7 @@ def measure(engine: Engine, seed: int, clips: int) -> Iterator[Case]:
     for number, clip, rng in held_out_clips(seed, 1, clips):
         scene = clip.scene()
         thing = refer.pick(rng, scene.objects)
-        truth = clip.labels == thing.label
+        truth: Mask = np.equal(clip.labels, thing.label)
         prompts = {"click": click(rng, scene, thing.label), "box": box(rng, scene, thing.label)}
         found = {task: np.zeros_like(truth) for task in prompts}
         with engine.open(clip.frames) as session:
@@ -55,8 +55,9 @@ def measure(engine: Engine, seed: int, clips: int) -> Iterator[Case]:
                     found[task][frame] = masks[object_id]
             yield from _in_words(session, number, clip, rng)
         details = (clip.kind, thing.motion, _seen(truth))
-        for task, masks in found.items():
-            yield from track_cases(task, number, masks, truth, details, strip(clip, truth, masks))
+        for task, followed in found.items():
+            example = strip(clip, truth, followed)
+            yield from track_cases(task, number, followed, truth, details, example)
         copy = np.broadcast_to(truth[:1], truth.shape)
         yield from track_cases("unmoved copy of frame 0", number, copy, truth, details)
 
@@ -70,7 +71,7 @@ def _in_words(
         reference = next(filter(None, (maker(rng, scene) for _ in range(TRIES))), None)
         if reference is None:
             continue
-        truth = np.isin(clip.labels, reference.labels)
+        truth: Mask = np.isin(clip.labels, reference.labels)
         for language in LANGUAGES:
             turn = request(reference).said(language, rng)
             found = find_in_clip(session, turn.question)
@@ -81,7 +82,9 @@ def _in_words(
             yield Case(GROUP, name, value, number, example=example, text=turn.question)
     for task, ask_about in QUESTIONS.items():
         meaning = next(filter(None, (ask_about(rng, scene) for _ in range(TRIES))), None)
-        for language in LANGUAGES if meaning else ():
+        if meaning is None:
+            continue
+        for language in LANGUAGES:
             turn = meaning.said(language, rng)
             said = ask(session, turn.question).said
             yield Case(
@@ -107,7 +110,7 @@ def track_cases(
     The prompted frame, the first, is left out, as the DAVIS challenge does. An object that is
     never seen again has no J&F.
     """
-    present = truth.any((1, 2))
+    present = _in_view(truth)
     right = [mask.any() == here for mask, here in zip(found[1:], present[1:], strict=True)]
     yield Case(GROUP, f"{task}, presence right", float(np.mean(right)), cluster, details)
     shown = [frame for frame in range(1, len(truth)) if present[frame]]
@@ -120,8 +123,13 @@ def track_cases(
     yield Case(GROUP, f"{task}, F", contour, cluster)
 
 
+def _in_view(masks: Mask) -> Mask:
+    """In which frames there is anything."""
+    return np.array([mask.any() for mask in masks])
+
+
 def _seen(truth: Mask) -> str:
-    present = truth.any((1, 2))
+    present = _in_view(truth)
     if present.all():
         return "always in view"
     return "leaves" if not present[np.flatnonzero(~present)[0] :].any() else "comes back"
