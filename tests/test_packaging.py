@@ -58,14 +58,20 @@ def test_qt_is_the_choice_of_the_user(requirements: dict[str, Requirement]) -> N
     assert not requirements["napari"].extras
 
 
-def test_every_import_is_a_declared_dependency(requirements: dict[str, Requirement]) -> None:
+def test_every_import_is_a_declared_dependency(
+    project: dict[str, Any], requirements: dict[str, Requirement]
+) -> None:
+    for_training = {
+        canonicalize_name(Requirement(r).name) for r in project["optional-dependencies"]["train"]
+    }
     distributions = packages_distributions()
     known = {*sys.stdlib_module_names, "napari_sa2va"}
     undeclared = {
         name: file.name
         for file in PACKAGE.rglob("*.py")
         for name in _imported(file) - known
-        if not {canonicalize_name(d) for d in distributions.get(name, ())} & set(requirements)
+        if not {canonicalize_name(d) for d in distributions.get(name, ())}
+        & {*requirements, *(for_training if "training" in file.parts else ())}
     }
     assert not undeclared
 
@@ -100,7 +106,8 @@ def test_the_wheel_has_the_plugin_and_no_tests(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     packed = set(ZipFile(wheel).namelist())
     wanted = {f.relative_to(source).as_posix() for f in source.glob("napari_sa2va/**/*.py")}
-    wanted |= {f.relative_to(source).as_posix() for f in source.glob("napari_sa2va/models/nano/*")}
+    nano = (source / "napari_sa2va" / "models" / "nano").rglob("*")
+    wanted |= {f.relative_to(source).as_posix() for f in nano if f.is_file()}
     wanted |= {"napari_sa2va/napari.yaml", "napari_sa2va/py.typed"}
     assert wanted <= packed
     metadata = {name for name in packed if ".dist-info/" in name}

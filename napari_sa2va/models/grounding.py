@@ -36,7 +36,10 @@ _TRUNK_KEYS = (
     "window_spec",
 )
 _NECK_KEYS = ("d_model", "backbone_channel_list", "fpn_top_down_levels", "fpn_interp_model")
-_MODEL_KEYS = ("image_size", "multimask_output_in_sam", "multimask_output_for_tracking")
+_MODEL_KEYS = (
+    *("image_size", "num_maskmem"),
+    *("multimask_output_in_sam", "multimask_output_for_tracking"),
+)
 _OTHER_KEYS = ("scalp", "memory_attention_layers", "memory_attention_feedforward", "note")
 
 

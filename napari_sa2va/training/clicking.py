@@ -12,8 +12,10 @@ from torch import Tensor
 
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training.batches import PromptBatch, batch_prompts, to_pixels
+from napari_sa2va.training.dense_labels import DenseLabels, dense_labels
 from napari_sa2va.training.losses import MaskLosses, mask_losses
 from napari_sa2va.training.scene import MASK_STRIDE
+from napari_sa2va.training.seeing import DenseHead
 from napari_sa2va.training.stage import (
     ImageFeatures,
     RawDecoded,
@@ -34,16 +36,18 @@ IMAGE_PATH = (
 POINTS = (1, 1, 2, 2, 3)  # a batch holds prompts of equally many points
 CORRECTED = 0.3  # share of batches that get a second click on the first mask
 ZOOMED = 0.5  # share of small images that are shown as SAM 2 sees them: enlarged, in part
+DENSE_WEIGHT = 0.3
 LOGIT_LIMIT = 32.0  # as SAM 2 clips the mask it refines
 
 
 @dataclass(frozen=True)
 class ClickBatch:
-    """Images and prompts; `corrected` asks for a second round."""
+    """Images and prompts; `corrected` asks for a second round; small images have dense labels."""
 
     pixels: Tensor
     prompts: PromptBatch
     corrected: bool
+    dense: DenseLabels | None = None
 
 
 class Clicker:
@@ -71,7 +75,8 @@ class Clicker:
         self.images, self.prompts, self.whole = images, prompts, whole
 
     def draw(self) -> ClickBatch:
-        if self.rng.random() < self.whole:
+        whole = self.rng.random() < self.whole
+        if whole:
             scenes = [self.large.draw() for _ in range(self.images[1])]
         else:
             scenes = [self.small.draw() for _ in range(self.images[0])]
@@ -84,19 +89,29 @@ class Clicker:
         ]
         pixels = to_pixels(np.stack([scene.image for scene in scenes]))
         corrected = bool(self.rng.random() < CORRECTED)
-        return ClickBatch(pixels, batch_prompts(scenes, prompts), corrected)
+        dense = None if whole else dense_labels(scenes)
+        return ClickBatch(pixels, batch_prompts(scenes, prompts), corrected, dense)
 
 
 class ClicksStage(Stage[ClickBatch]):
-    """Masks of visual prompts."""
+    """Masks of visual prompts; beside them the dense labels, which tell neighbours apart."""
 
     name = "clicks"
     learning_rate = 7e-4
     trained = IMAGE_PATH
 
+    def __init__(self, model: Sa2VA) -> None:
+        super().__init__(model)
+        self.heads: DenseHead = DenseHead(model.grounding.hidden_dim)
+
     def losses(self, batch: ClickBatch) -> dict[str, Tensor]:
         features = encode(self.model.grounding, batch.pixels)
-        return click_losses(self.model, features, batch)
+        losses = click_losses(self.model, features, batch)
+        if batch.dense is not None:
+            cells = features.embedding.flatten(2).transpose(1, 2)
+            dense = self.heads.losses(cells, batch.dense)
+            losses |= dense | {"loss": losses["loss"] + DENSE_WEIGHT * dense["dense"]}
+        return losses
 
 
 def click_losses(model: Sa2VA, features: ImageFeatures, batch: ClickBatch) -> dict[str, Tensor]:

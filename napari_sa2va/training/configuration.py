@@ -79,6 +79,8 @@ GROUNDING: dict[str, Any] = {
     "fpn_interp_model": "nearest",
     "scalp": 1,
     "image_size": 512,
+    # SAM 2's own 7 would double the time of memory attention.
+    "num_maskmem": 4,
     "memory_attention_layers": 1,
     "memory_attention_feedforward": 512,
     "multimask_output_in_sam": False,

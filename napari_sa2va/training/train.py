@@ -38,7 +38,7 @@ from napari_sa2va.training.tokenizer import build_tokenizer, template_corpus, wr
 from napari_sa2va.training.warm_start import warm_start
 
 # Whose heads a stage goes on with.
-HEADS_OF = {"joint": "vision"}
+HEADS_OF = {"clicks": "features", "joint": "vision"}
 
 
 def main() -> None:
