@@ -10,6 +10,7 @@ from torch import Tensor
 from napari_sa2va.models.internvl import pixel_shuffle
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training.batches import LanguageBatch
+from napari_sa2va.training.looking import LAYER
 from napari_sa2va.training.seeing import see
 from napari_sa2va.training.stage import low_precision
 
@@ -19,6 +20,7 @@ class Heard:
     """What the language side makes of a batch."""
 
     hidden: Tensor  # (B, T, C), after the last norm
+    middle: Tensor  # (B, T, C), as they enter the layer that is taught where to look
     visual: Tensor  # (B * F, V, C), as they enter the LLM
     patches: Tensor  # (B * F, P, C), as they leave the vision tower
 
@@ -35,10 +37,13 @@ def hear(model: Sa2VA, batch: LanguageBatch, context: int) -> Heard:
         place = (batch.ids == context)[..., None].expand_as(embedded)
         # Takes as many as there are places; images that no text speaks of come after them.
         embedded = embedded.masked_scatter(place, visual.to(embedded.dtype))
-        hidden = llm(
+        states = llm(
             inputs_embeds=embedded,
             attention_mask=batch.visible,
             position_ids=batch.positions,
             use_cache=False,
-        ).last_hidden_state
-    return Heard(hidden.float(), visual.float(), patches.float())
+            output_hidden_states=True,
+        )
+    middle = states.hidden_states[LAYER]
+    hidden = states.last_hidden_state
+    return Heard(hidden.float(), middle.float(), visual.float(), patches.float())

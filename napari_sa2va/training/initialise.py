@@ -10,10 +10,12 @@ import torch
 from sam2.modeling.memory_encoder import CXBlock
 from sam2.modeling.sam.transformer import Attention
 from torch import Tensor, nn
+from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention
 
 from napari_sa2va.models.sa2va import Sa2VA
 
 MATCHING_GAIN = 1.2
+LOOKING_GAIN = 1.4  # more, as rotary positions take from likeness
 FUSER_SCALE = 1e-2  # SAM 2's own 1e-6 never wakes up in a short training
 POSITION_SCALE = 0.5
 LONGEST_WAVE = 100.0
@@ -28,16 +30,19 @@ def initialise(model: Sa2VA) -> None:
 
     In SAM's mask decoder tokens and image exchange through cross-attention whose queries and keys
     carry the same position codes. With equal projections on both sides a click attends to its own
-    place from the first step; without them training stays at "all of the foreground".
+    place from the first step; without them training stays at "all of the foreground". In the LLM
+    a word then attends to the visual tokens that are like it.
     """
     transformer = model.grounding.sam_mask_decoder.transformer
     for layer in transformer.layers:
-        _match(layer.cross_attn_token_to_image)
-        _match(layer.cross_attn_image_to_token)
-    _match(transformer.final_attn_token_to_image)
+        _match(layer.cross_attn_token_to_image, MATCHING_GAIN)
+        _match(layer.cross_attn_image_to_token, MATCHING_GAIN)
+    _match(transformer.final_attn_token_to_image, MATCHING_GAIN)
     for module in model.grounding.memory_encoder.modules():
         if isinstance(module, CXBlock):
             module.gamma.fill_(FUSER_SCALE)
+    for layer in model.language.llm.model.layers:
+        _match(layer.self_attn, LOOKING_GAIN)
     embeddings = model.language.vision.embeddings
     embeddings.position_embeddings[0, 1:] = _waves(*embeddings.position_embeddings[0, 1:].shape)
     projection = embeddings.patch_embeddings.projection
@@ -45,8 +50,8 @@ def initialise(model: Sa2VA) -> None:
     projection.bias.zero_()
 
 
-def _match(attention: Attention) -> None:
-    nn.init.orthogonal_(attention.q_proj.weight, gain=MATCHING_GAIN)
+def _match(attention: Attention | Qwen2Attention, gain: float) -> None:
+    nn.init.orthogonal_(attention.q_proj.weight, gain=gain)
     attention.k_proj.weight.copy_(attention.q_proj.weight)
     attention.q_proj.bias.zero_()
     attention.k_proj.bias.zero_()

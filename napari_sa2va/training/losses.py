@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -65,6 +66,55 @@ def place_loss(embeddings: Tensor, dense_positions: Tensor, targets: Tensor) -> 
     share = share / share.sum(1, keepdim=True).clamp(min=1e-4)
     matches = F.log_softmax(embeddings.float() @ codes / 8, 1)
     return F.kl_div(matches, share, reduction="none").sum(1)
+
+
+def own_place_loss(embeddings: Tensor, dense_positions: Tensor) -> Tensor:
+    """Make what is projected from visual tokens match the position codes of their own places.
+
+    Whatever looks at a token then finds there where it is; without this the LLM knows after a few
+    hundred steps which tokens a phrase means, but not how to say to SAM 2 where they are.
+
+    Parameters
+    ----------
+    embeddings : (B, V, C) tensor
+        Projected states of the V visual tokens of one frame, on a square grid.
+    dense_positions : (1, C, h, w) tensor
+        As in `place_loss`.
+
+    Returns
+    -------
+    scalar tensor
+        Mean divergence from a token's own cells to the softmax of its matches.
+    """
+    codes = dense_positions[0].flatten(1)
+    height, width = dense_positions.shape[-2:]
+    side = math.isqrt(embeddings.shape[1])
+    own = torch.eye(side**2, device=codes.device).unflatten(1, (1, side, side))
+    share = F.interpolate(own, (height, width), mode="nearest").flatten(1)
+    matches = F.log_softmax(embeddings.float() @ codes / 8, -1)
+    share = (share / share.sum(1, keepdim=True)).expand_as(matches)
+    return F.kl_div(matches, share, reduction="none").sum(-1).mean()
+
+
+def pointing_loss(looks: Tensor, targets: Tensor) -> Tensor:
+    """Make attention heads look at the visual tokens of a mask.
+
+    Parameters
+    ----------
+    looks : (N, H, F * V) tensor
+        Attention of [SEG] tokens before the softmax, to the visual tokens of F frames.
+    targets : (N, F, G, G) tensor
+        Soft masks; the V tokens of a frame lie on a square grid.
+
+    Returns
+    -------
+    (N, H) tensor
+        Divergence from the mask's share of each token to the softmax of the attention.
+    """
+    side = math.isqrt(looks.shape[-1] // targets.shape[1])
+    share = F.avg_pool2d(targets, targets.shape[-1] // side).flatten(1)
+    share = (share / share.sum(1, keepdim=True).clamp(min=1e-4))[:, None].expand_as(looks)
+    return F.kl_div(F.log_softmax(looks, -1), share, reduction="none").sum(-1)
 
 
 def next_token_loss(

@@ -9,12 +9,14 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from napari_sa2va.models.sa2va import Sa2VA
+from napari_sa2va.training import references
 from napari_sa2va.training.clicking import Clicker, ClicksStage
 from napari_sa2va.training.joining import JointSource, JointStage
+from napari_sa2va.training.language import requests
 from napari_sa2va.training.nuclei import NucleiImage
 from napari_sa2va.training.remembering import ClipSource, MemoryStage
 from napari_sa2va.training.seeing import FeaturesStage, Looker, VisionStage
-from napari_sa2va.training.speaking import LanguageStage, Speaker
+from napari_sa2va.training.speaking import LanguageStage, NamingStage, Speaker
 from napari_sa2va.training.stage import SceneSource, Source, Stage
 
 # On two cores.
@@ -22,12 +24,14 @@ MINUTES = {
     "vision": 60.0,
     "features": 15.0,
     "clicks": 50.0,
+    "naming": 8.0,
     "language": 60.0,
     "joint": 30.0,
     "memory": 25.0,
 }
 STAGES = tuple(MINUTES)
 LARGE = 512
+NAMES = (requests(references.by_attribute),) * 3 + (requests(references.everything),)
 
 
 def build_source(
@@ -40,6 +44,9 @@ def build_source(
             return Looker(every, SceneSource(rng, kind="shapes", crowded=0.0, most=6))
         case "clicks":
             return _clicker(rng, nuclei)
+        case "naming":
+            few = SceneSource(rng, kind="shapes", crowded=0.0, most=5, fewest=2)
+            return Speaker(tokenizer, few, clips_every=None, makers=NAMES)
         case "language":
             return Speaker(tokenizer, _talked(rng, nuclei))
         case "joint":
@@ -72,6 +79,8 @@ def build_stage(name: str, model: Sa2VA, tokenizer: Tokenizer) -> Stage[Any]:
             return FeaturesStage(model)
         case "clicks":
             return ClicksStage(model)
+        case "naming":
+            return NamingStage(model, tokenizer)
         case "language":
             return LanguageStage(model, tokenizer)
         case "joint":

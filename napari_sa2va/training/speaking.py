@@ -16,7 +16,9 @@ from napari_sa2va.training.batches import LanguageBatch, Packer, Talk, seg_targe
 from napari_sa2va.training.clips import Clip, draw_clip
 from napari_sa2va.training.dense_labels import DenseLabels, dense_labels
 from napari_sa2va.training.hearing import Heard, hear
-from napari_sa2va.training.losses import next_token_loss, place_loss
+from napari_sa2va.training.language import Maker
+from napari_sa2va.training.looking import attention_logits
+from napari_sa2va.training.losses import next_token_loss, own_place_loss, place_loss, pointing_loss
 from napari_sa2va.training.questions import Turn
 from napari_sa2va.training.scene import Scene
 from napari_sa2va.training.spelling import Speller
@@ -25,6 +27,7 @@ from napari_sa2va.training.tokenizer import IMAGE_CONTEXT
 
 MAX_FRAMES = 5  # as many of a video as Sa2VA's LLM looks at
 PLACE_WEIGHT = 0.5
+POINTING_WEIGHT = 0.5
 SPELLING_WEIGHT = 0.2
 # Means of reference in the log.
 REPORTED = (
@@ -57,7 +60,9 @@ class Speaker:
     turns : int
         Dialogues about each.
     clips_every : int
-        Every so manieth batch is about clips.
+        Every so manieth batch is about clips; None: none is.
+    makers : sequence of callables, optional
+        What is talked about, evenly; all by their shares where not given.
     """
 
     def __init__(
@@ -65,21 +70,23 @@ class Speaker:
         tokenizer: Tokenizer,
         source: SceneSource,
         unspoken: SceneSource | None = None,
-        images: int = 18,
+        images: int = 9,
         clips: int = 5,
         extra: int = 0,
         turns: int = 6,
-        clips_every: int = 6,
+        clips_every: int | None = 6,
+        makers: Sequence[Maker] | None = None,
     ) -> None:
         self.rng, self.source, self.unspoken, self.extra = source.rng, source, unspoken, extra
         self.packer = Packer(tokenizer)
         self.images, self.clips, self.turns = images, clips, turns
-        self.clips_every, self._drawn = clips_every, 0
+        self.clips_every, self.makers, self._drawn = clips_every, makers, 0
 
     def draw(self) -> SpokenBatch:
         # By number, not by chance: processes side by side then draw batches of equal cost.
         self._drawn += 1
-        return self.about_clips() if self._drawn % self.clips_every == 0 else self.about_images()
+        clips = self.clips_every and self._drawn % self.clips_every == 0
+        return self.about_clips() if clips else self.about_images()
 
     def about_images(self) -> SpokenBatch:
         scenes = [self.source.draw() for _ in range(self.images)]
@@ -125,9 +132,9 @@ class Speaker:
         return SpokenBatch(self.packer.pack(talks), frames.mean(1), frames, means)
 
     def _dialogue(self, scene: Scene) -> tuple[Turn, ...]:
-        first = language.say(self.rng, scene)
+        first = language.say(self.rng, scene, self.makers)
         if self.rng.random() < 0.1:
-            return first, language.say(self.rng, scene)
+            return first, language.say(self.rng, scene, self.makers)
         return (first,)
 
     def _clip_dialogues(self, clip: Clip) -> tuple[tuple[Turn, ...], ...]:
@@ -160,19 +167,26 @@ class LanguageStage(Stage[SpokenBatch]):
 
     def spoken(self, heard: Heard, batch: SpokenBatch) -> tuple[dict[str, Tensor], Tensor]:
         """The losses, and the projected [SEG] states (S, C) for whoever decodes them."""
-        losses, seg = self._spoken(heard.hidden, batch)
+        losses, seg = self._spoken(heard, batch)
         if batch.dense is not None:
             spelled = self.speller.loss(self.model, heard.visual, batch.dense.cells)
             losses |= {"spelled": spelled, "loss": losses["loss"] + SPELLING_WEIGHT * spelled}
         return losses, seg
 
-    def _spoken(self, hidden: Tensor, batch: SpokenBatch) -> tuple[dict[str, Tensor], Tensor]:
-        head = self.model.language.llm.lm_head
-        words, accuracy = next_token_loss(hidden, head, batch.packed.targets)
-        seg = self.model.text_hidden_fcs(hidden[batch.packed.seg_rows, batch.packed.seg_columns])
+    def _spoken(self, heard: Heard, batch: SpokenBatch) -> tuple[dict[str, Tensor], Tensor]:
+        language, packed, hidden = self.model.language, batch.packed, heard.hidden
+        words, accuracy = next_token_loss(hidden, language.llm.lm_head, packed.targets)
+        rows, columns = packed.seg_rows, packed.seg_columns
+        looks = attention_logits(language.llm, heard.middle, packed.positions, rows, columns)
+        # The frames come first, at the same places in all rows.
+        visual = packed.ids[0] == self.context
+        pointing = pointing_loss(looks[..., visual], batch.frame_targets).mean()
+        seg = self.model.text_hidden_fcs(hidden[rows, columns])
+        seen = self.model.text_hidden_fcs(heard.visual)
         at_size(self.model.grounding, batch.packed.pixels.shape[-1])
         codes = self.model.grounding.sam_prompt_encoder.get_dense_pe()
         place = place_loss(seg, codes, batch.targets)
+        own_place = own_place_loss(seen, codes)
         chosen = (seg.detach() @ codes[0].flatten(1)).argmax(1)
         side = codes.shape[-1]
         coarse = torch.nn.functional.avg_pool2d(
@@ -180,13 +194,21 @@ class LanguageStage(Stage[SpokenBatch]):
         )
         hits = (coarse.flatten(1).gather(1, chosen[:, None])[:, 0] > 0.3).float()
         losses = {
-            "loss": words + PLACE_WEIGHT * place.mean(),
+            "loss": words + PLACE_WEIGHT * (place.mean() + own_place) + POINTING_WEIGHT * pointing,
             "words": words,
             "word_accuracy": accuracy,
             "place": place.mean(),
+            "pointing": pointing,
+            "own_place": own_place,
         }
         for means in REPORTED:
             chosen_rows = [row for row, said in enumerate(batch.means) if said == means]
             if chosen_rows:
                 losses[f"hit_{means}"] = hits[chosen_rows].mean()
         return losses, seg
+
+
+class NamingStage(LanguageStage):
+    """First of all, what colours and shapes are called: the rest of language builds on looking."""
+
+    name = "naming"

@@ -42,6 +42,7 @@ def _source(name: str):
         "vision": lambda: Looker(source, source, images=2),
         "features": lambda: Looker(source, source, images=2),
         "clicks": lambda: clicker,
+        "naming": lambda: Speaker(_tokenizer(), source, images=2, turns=2, clips_every=None),
         "language": lambda: speaker,
         "joint": lambda: JointSource(speaker, clicker),
         "memory": lambda: ClipSource(rng, clips=1, objects=2, lengths=(2,)),
