@@ -1,4 +1,4 @@
-"""Taught attention is the attention that the LLM pays; places and looks cost nothing where right."""
+"""Taught attention is the attention that the LLM pays; looks and places that are right cost 0."""
 
 import pytest
 import torch
