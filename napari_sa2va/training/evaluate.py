@@ -56,7 +56,7 @@ def measure(group: str, arguments: argparse.Namespace) -> list[Case]:
 def measure_all(arguments: argparse.Namespace) -> list[Case]:
     """The cases of all groups that are asked for."""
     groups = [group for group in GROUPS if group in arguments.only]
-    if arguments.processes == 1:
+    if min(arguments.processes, len(groups)) == 1:
         return [case for group in groups for case in measure(group, arguments)]
     # A copy of a process that has run torch's threads may hang: start afresh.
     spawn = multiprocessing.get_context("spawn")

@@ -41,9 +41,9 @@ from napari_sa2va.training.warm_start import warm_start
 HEADS_OF = {"clicks": "features", "joint": "vision"}
 
 
-def main() -> None:
+def main(options: Sequence[str] | None = None) -> None:
     """Run the stages that are not done; with all of them done, write the checkpoint."""
-    arguments = _arguments()
+    arguments = _arguments(options)
     device = torch.device(arguments.device)
     if device.type == "cpu":
         torch.set_num_threads(1)
@@ -61,14 +61,16 @@ def main() -> None:
         _train(name, model, tokenizer, nuclei, arguments)
     if rank() == 0 and all((out / f"{name}.safetensors").exists() for name in STAGES):
         write_checkpoint(model.cpu(), out / "checkpoint", tokenizer)
-        _report(out, arguments.nuclei, arguments.measure)
+        _report(arguments)
 
 
-def _report(out: Path, nuclei: Path | None, scenes: int) -> None:
+def _report(arguments: argparse.Namespace) -> None:
     """Measure the checkpoint and write its card."""
+    out, nuclei, scenes = arguments.out, arguments.nuclei, arguments.measure
     figures = out / "figures.json"
     options = ["--scenes", scenes, "--clips", max(1, scenes // 8), "--json", figures]
     options += ["--nuclei", nuclei] if nuclei else []
+    options += ["--only", *arguments.only]
     evaluate.main([str(word) for word in (out / "checkpoint", *options)])
     write_card(out / "checkpoint", figures, out)
 
@@ -96,7 +98,7 @@ def _train(
     run_stage(stage, stream, out, arguments.minutes * MINUTES[name])
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(options: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train the nano checkpoint of napari-sa2va.")
     parser.add_argument("--out", type=Path, required=True, help="where stages and logs go")
     parser.add_argument("--nuclei", type=Path, help="folder with NAME.tif and NAME_labels.tif")
@@ -114,9 +116,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--measure", type=int, default=300, metavar="SCENES", help="as `evaluate --scenes`"
     )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=evaluate.GROUPS,
+        choices=evaluate.GROUPS,
+        metavar="GROUP",
+        help="what is measured, as `evaluate --only`",
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=0, help="processes that draw (0: none)")
-    return parser.parse_args()
+    return parser.parse_args(options)
 
 
 def _tokenizer(out: Path) -> Tokenizer:
