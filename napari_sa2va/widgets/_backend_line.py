@@ -69,7 +69,7 @@ class BackendLine(QWidget):
         self.status = QLabel(self)
         self.status.setToolTip("State of the model · device · precision")
         self.about = QToolButton(self)
-        self.about.setText("About")
+        self.about.setText("?")  # a word would cut the status in a narrow dock
         self.about.setAccessibleName("About this model")
         self._show_whether_it_has_a_card()
 
