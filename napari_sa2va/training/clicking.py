@@ -1,4 +1,4 @@
-"""Stage `clicks`: SAM 2's image path learns clicks, boxes and corrections."""
+"""Stages `crops` and `clicks`: SAM 2's image path learns clicks, boxes and corrections."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from torch import Tensor
 
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training.batches import PromptBatch, batch_prompts, to_pixels
-from napari_sa2va.training.dense_labels import DenseLabels, dense_labels
+from napari_sa2va.training.drawing import SIZE
 from napari_sa2va.training.losses import MaskLosses, mask_losses
-from napari_sa2va.training.scene import MASK_STRIDE
-from napari_sa2va.training.seeing import DenseHead
+from napari_sa2va.training.scene import MASK_STRIDE, Scene
 from napari_sa2va.training.stage import (
     ImageFeatures,
     RawDecoded,
@@ -25,7 +24,7 @@ from napari_sa2va.training.stage import (
     encode,
 )
 from napari_sa2va.training.visual_prompts import NEGATIVE, POSITIVE, draw_prompt
-from napari_sa2va.training.zooming import zoom
+from napari_sa2va.training.zooming import window
 
 # The parts of SAM 2 that look at one image; the rest is memory.
 IMAGE_PATH = (
@@ -35,19 +34,18 @@ IMAGE_PATH = (
 )
 POINTS = (1, 1, 2, 2, 3)  # a batch holds prompts of equally many points
 CORRECTED = 0.3  # share of batches that get a second click on the first mask
-ZOOMED = 0.5  # share of small images that are shown as SAM 2 sees them: enlarged, in part
-DENSE_WEIGHT = 0.3
+ZOOMED = 0.5  # share of small scenes that are shown as SAM 2 sees them: enlarged, in part
+ENLARGED = 2
 LOGIT_LIMIT = 32.0  # as SAM 2 clips the mask it refines
 
 
 @dataclass(frozen=True)
 class ClickBatch:
-    """Images and prompts; `corrected` asks for a second round; small images have dense labels."""
+    """Images and prompts; `corrected` asks for a second round."""
 
     pixels: Tensor
     prompts: PromptBatch
     corrected: bool
-    dense: DenseLabels | None = None
 
 
 class Clicker:
@@ -59,8 +57,12 @@ class Clicker:
         Scenes of a part of SAM 2's input, and of all of it.
     images : pair of int
         How many small or large ones a batch holds.
+    prompts : int
+        About each.
     whole : float
         Share of batches of large scenes.
+    side : int
+        Pixels along each side of the windows that are shown of small scenes.
     """
 
     def __init__(
@@ -70,48 +72,48 @@ class Clicker:
         images: Sequence[int] = (10, 3),
         prompts: int = 6,
         whole: float = 0.3,
+        side: int = SIZE,
     ) -> None:
         self.rng, self.small, self.large = small.rng, small, large
-        self.images, self.prompts, self.whole = images, prompts, whole
+        self.images, self.prompts, self.whole, self.side = images, prompts, whole, side
 
     def draw(self) -> ClickBatch:
         whole = self.rng.random() < self.whole
         if whole:
             scenes = [self.large.draw() for _ in range(self.images[1])]
         else:
-            scenes = [self.small.draw() for _ in range(self.images[0])]
-            scenes = [
-                zoom(self.rng, scene) if self.rng.random() < ZOOMED else scene for scene in scenes
-            ]
+            scenes = [self._part(self.small.draw()) for _ in range(self.images[0])]
         points = POINTS[int(self.rng.integers(len(POINTS)))]
         prompts = [
             [draw_prompt(self.rng, scene, points) for _ in range(self.prompts)] for scene in scenes
         ]
         pixels = to_pixels(np.stack([scene.image for scene in scenes]))
         corrected = bool(self.rng.random() < CORRECTED)
-        dense = None if whole else dense_labels(scenes)
-        return ClickBatch(pixels, batch_prompts(scenes, prompts), corrected, dense)
+        return ClickBatch(pixels, batch_prompts(scenes, prompts), corrected)
+
+    def _part(self, scene: Scene) -> Scene:
+        enlarged = ENLARGED if self.rng.random() < ZOOMED else 1
+        return window(self.rng, scene, self.side, enlarged)
 
 
 class ClicksStage(Stage[ClickBatch]):
-    """Masks of visual prompts; beside them the dense labels, which tell neighbours apart."""
+    """Masks of visual prompts."""
 
     name = "clicks"
-    learning_rate = 7e-4
+    learning_rate = 4e-4
+    matrix_rate = 1.5e-3
     trained = IMAGE_PATH
 
-    def __init__(self, model: Sa2VA) -> None:
-        super().__init__(model)
-        self.heads: DenseHead = DenseHead(model.grounding.hidden_dim)
-
     def losses(self, batch: ClickBatch) -> dict[str, Tensor]:
-        features = encode(self.model.grounding, batch.pixels)
-        losses = click_losses(self.model, features, batch)
-        if batch.dense is not None:
-            cells = features.embedding.flatten(2).transpose(1, 2)
-            dense = self.heads.losses(cells, batch.dense)
-            losses |= dense | {"loss": losses["loss"] + DENSE_WEIGHT * dense["dense"]}
-        return losses
+        return click_losses(self.model, encode(self.model.grounding, batch.pixels), batch)
+
+
+class CropsStage(ClicksStage):
+    """Small windows first: from nothing they teach what a click is in a quarter of the time."""
+
+    name = "crops"
+    learning_rate = 1e-3
+    matrix_rate = 4e-3
 
 
 def click_losses(model: Sa2VA, features: ImageFeatures, batch: ClickBatch) -> dict[str, Tensor]:

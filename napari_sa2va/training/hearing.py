@@ -11,8 +11,8 @@ from napari_sa2va.models.internvl import pixel_shuffle
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training.batches import LanguageBatch
 from napari_sa2va.training.looking import LAYER
+from napari_sa2va.training.precision import low_precision
 from napari_sa2va.training.seeing import see
-from napari_sa2va.training.stage import low_precision
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ class JointStage(Stage[JointBatch]):
     learning_rate = 6e-4
     matrix_rate = 1.5e-3
     trained = ("language.", "text_hidden_fcs.", "grounding.sam_")
-    slow = ("language.vision.",)
+    slow = ("language.vision.", "grounding.")
     # These shape the features of the (resting) image encoder.
     frozen = ("grounding.sam_mask_decoder.conv_s",)
 

@@ -25,7 +25,12 @@ LOG_EVERY = 25  # steps
 SAVE_EVERY = 120.0  # seconds
 # Layers of the towers and of the LLM, whose matrices Muon (Jordan et al. 2024) makes step evenly
 # in all directions: they learn in half the steps that AdamW takes.
-LAYERS = ("language.vision.encoder.", "language.llm.model.layers.")
+LAYERS = (
+    "language.vision.encoder.",
+    "language.llm.model.layers.",
+    "grounding.image_encoder.trunk.blocks.",
+    "grounding.sam_mask_decoder.transformer.",
+)
 
 Parameters = dict[str, nn.Parameter]
 

@@ -10,19 +10,19 @@ from tokenizers import Tokenizer
 
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training import references
-from napari_sa2va.training.clicking import Clicker, ClicksStage
+from napari_sa2va.training.clicking import Clicker, ClicksStage, CropsStage
 from napari_sa2va.training.joining import JointSource, JointStage
 from napari_sa2va.training.language import requests
 from napari_sa2va.training.nuclei import NucleiImage
 from napari_sa2va.training.remembering import ClipSource, MemoryStage
-from napari_sa2va.training.seeing import FeaturesStage, Looker, VisionStage
+from napari_sa2va.training.seeing import Looker, VisionStage
 from napari_sa2va.training.speaking import LanguageStage, NamingStage, Speaker
 from napari_sa2va.training.stage import SceneSource, Source, Stage
 
 # On two cores.
 MINUTES = {
     "vision": 60.0,
-    "features": 15.0,
+    "crops": 30.0,
     "clicks": 50.0,
     "naming": 8.0,
     "language": 60.0,
@@ -31,6 +31,7 @@ MINUTES = {
 }
 STAGES = tuple(MINUTES)
 LARGE = 512
+CROP = 128
 NAMES = (requests(references.by_attribute),) * 3 + (requests(references.everything),)
 
 
@@ -39,9 +40,11 @@ def build_source(
 ) -> Source[Any]:
     """What a stage of `STAGES` is fed."""
     match name:
-        case "vision" | "features":
+        case "vision":
             every = SceneSource(rng, nuclei, real=0.1, crowded=0.15)
             return Looker(every, SceneSource(rng, kind="shapes", crowded=0.0, most=6))
+        case "crops":
+            return _clicker(rng, nuclei, images=(32, 0), prompts=2, whole=0.0, side=CROP)
         case "clicks":
             return _clicker(rng, nuclei)
         case "naming":
@@ -59,10 +62,10 @@ def build_source(
     raise ValueError(f"no stage {name!r}; there are {', '.join(STAGES)}")
 
 
-def _clicker(rng: np.random.Generator, nuclei: Sequence[NucleiImage]) -> Clicker:
+def _clicker(rng: np.random.Generator, nuclei: Sequence[NucleiImage], **options: Any) -> Clicker:
     small = SceneSource(rng, nuclei, real=0.3, crowded=0.15)
     large = SceneSource(rng, nuclei, real=0.4, crowded=0.3, size=LARGE, capacity=150)
-    return Clicker(small, large)
+    return Clicker(small, large, **options)
 
 
 def _talked(rng: np.random.Generator, nuclei: Sequence[NucleiImage]) -> SceneSource:
@@ -75,8 +78,8 @@ def build_stage(name: str, model: Sa2VA, tokenizer: Tokenizer) -> Stage[Any]:
     match name:
         case "vision":
             return VisionStage(model)
-        case "features":
-            return FeaturesStage(model)
+        case "crops":
+            return CropsStage(model)
         case "clicks":
             return ClicksStage(model)
         case "naming":

@@ -1,6 +1,6 @@
-"""Stages `vision` and `features`: a tower learns to tell, in every cell, what it lies on.
+"""Stage `vision`: the vision tower learns to tell, in every cell, what it lies on.
 
-Dense labels teach colours, shapes, sizes and places far faster than sentences and clicks do.
+Dense labels teach colours, shapes, sizes and places far faster than sentences do.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_sa2va.models.grounding import encode_image
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training.batches import to_pixels
 from napari_sa2va.training.dense_labels import (
@@ -24,8 +23,9 @@ from napari_sa2va.training.dense_labels import (
     DenseLabels,
     dense_labels,
 )
+from napari_sa2va.training.precision import low_precision
 from napari_sa2va.training.scene import Scene
-from napari_sa2va.training.stage import SceneSource, Stage, low_precision
+from napari_sa2va.training.stage import SceneSource, Stage
 
 SPLIT = (1, len(COLOR_NAMES), len(NOUN_NAMES), MEASURES)
 
@@ -121,23 +121,6 @@ class VisionStage(Stage[SeenBatch]):
         with low_precision(batch.pixels):
             patches = see(self.model, batch.pixels)
         losses = self.heads.losses(patches, batch.labels)
-        return {"loss": losses["dense"], **losses}
-
-
-class FeaturesStage(Stage[SeenBatch]):
-    """Dense labels of SAM 2's image encoder: clicks mean nothing to features that see nothing."""
-
-    name = "features"
-    learning_rate = 1e-3
-    trained = ("grounding.image_encoder.",)
-
-    def __init__(self, model: Sa2VA) -> None:
-        super().__init__(model)
-        self.heads: DenseHead = DenseHead(model.grounding.hidden_dim)
-
-    def losses(self, batch: SeenBatch) -> dict[str, Tensor]:
-        top = encode_image(self.model.grounding, batch.pixels).top
-        losses = self.heads.losses(top.flatten(2).transpose(1, 2), batch.labels)
         return {"loss": losses["dense"], **losses}
 
 

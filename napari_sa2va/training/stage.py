@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import ClassVar, Generic, Protocol, TypeVar
 
@@ -17,6 +16,7 @@ from napari_sa2va.models.grounding import encode_image
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training.drawing import SIZE
 from napari_sa2va.training.nuclei import NucleiImage, crop_nuclei
+from napari_sa2va.training.precision import low_precision
 from napari_sa2va.training.scene import Scene
 from napari_sa2va.training.scenes import draw_scene
 
@@ -107,12 +107,6 @@ class Stage(ABC, Generic[Batch]):
                 yield name, parameter
 
 
-def low_precision(like: Tensor) -> AbstractContextManager[None]:
-    """Bfloat16 for the matrix products on a tensor's device."""
-    context: AbstractContextManager[None] = torch.autocast(like.device.type, torch.bfloat16)
-    return context
-
-
 @dataclass(frozen=True)
 class ImageFeatures:
     """SAM 2's features of B images, ready for the mask decoder."""
@@ -137,7 +131,8 @@ def at_size(sam2: SAM2Base, size: int) -> None:
 def encode(sam2: SAM2Base, pixels: Tensor) -> ImageFeatures:
     """Features of frames that have no memory to look at."""
     at_size(sam2, pixels.shape[-1])
-    features = encode_image(sam2, pixels)
+    with low_precision(pixels):
+        features = encode_image(sam2, pixels)
     embedding = features.top + sam2.no_mem_embed.view(1, -1, 1, 1)
     return ImageFeatures(embedding, features.stride4, features.stride8)
 
@@ -181,13 +176,18 @@ def decode_prompts(
     sparse, dense = sam2.sam_prompt_encoder(points=points, boxes=None, masks=mask_logits)
     if language is not None:
         sparse = torch.cat([sparse, language[:, None].to(sparse.dtype)], 1)
-    logits, iou, tokens, presence = sam2.sam_mask_decoder(
-        image_embeddings=features.embedding[rows],
-        image_pe=sam2.sam_prompt_encoder.get_dense_pe(),
-        sparse_prompt_embeddings=sparse,
-        dense_prompt_embeddings=dense,
-        multimask_output=False,
-        repeat_image=False,
-        high_res_features=[features.stride4[rows], features.stride8[rows]],
+    codes = sam2.sam_prompt_encoder.get_dense_pe()
+    # Not around the prompt encoder: angles in bfloat16 would be other places.
+    with low_precision(sparse):
+        logits, iou, tokens, presence = sam2.sam_mask_decoder(
+            image_embeddings=features.embedding[rows],
+            image_pe=codes,
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=False,
+            repeat_image=False,
+            high_res_features=[features.stride4[rows], features.stride8[rows]],
+        )
+    return RawDecoded(
+        logits[:, 0].float(), iou[:, 0].float(), tokens[:, 0].float(), presence.float()
     )
-    return RawDecoded(logits[:, 0], iou[:, 0], tokens[:, 0], presence)

@@ -2,7 +2,7 @@
 
 The stages run in order; each writes what it trained to DIR/STAGE.safetensors and is skipped where
 that file exists, so a run that was cut goes on. Stages that do not build on each other (`vision`
-then `language`; `features` then `clicks`) may run as two processes into the same folder. Under
+then `language`; `crops` then `clicks`) may run as two processes into the same folder. Under
 `torchrun` the processes share each stage and average their gradients. On a GPU `--workers` draw.
 In the end DIR/checkpoint holds the checkpoint, measured, with its card.
 """
@@ -25,7 +25,6 @@ from tokenizers import Tokenizer
 from napari_sa2va.models.checkpoint import build_model, save_model
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training import evaluate
-from napari_sa2va.training.attention import use_float_attention
 from napari_sa2va.training.card import write_card
 from napari_sa2va.training.configuration import CONFIG, GROUNDING
 from napari_sa2va.training.feeding import batches
@@ -38,7 +37,7 @@ from napari_sa2va.training.tokenizer import build_tokenizer, template_corpus, wr
 from napari_sa2va.training.warm_start import warm_start
 
 # Whose heads a stage goes on with.
-HEADS_OF = {"clicks": "features", "joint": "vision"}
+HEADS_OF = {"joint": "vision"}
 
 
 def main(options: Sequence[str] | None = None) -> None:
@@ -52,8 +51,6 @@ def main(options: Sequence[str] | None = None) -> None:
     out: Path = arguments.out
     tokenizer = _tokenizer(out)
     model = assemble(out, arguments.seed, arguments.init, arguments.init_parts).to(device)
-    if device.type == "cpu":
-        use_float_attention(model)
     nuclei = read_nuclei(arguments.nuclei, held_out=False) if arguments.nuclei else []
     for name in arguments.stages:
         if (out / f"{name}.safetensors").exists():

@@ -11,7 +11,6 @@ from tokenizers import Tokenizer
 import napari_sa2va
 from napari_sa2va.models.checkpoint import load_model
 from napari_sa2va.training import optimisation
-from napari_sa2va.training.attention import use_float_attention
 from napari_sa2va.training.batches import ASSISTANT, USER, Packer, Talk
 from napari_sa2va.training.clicking import Clicker, correct
 from napari_sa2va.training.dense_labels import CELLS, COLOR_NAMES, NOUN_NAMES, dense_labels
@@ -27,7 +26,7 @@ from napari_sa2va.training.scenes import draw_scene
 from napari_sa2va.training.seeing import Looker
 from napari_sa2va.training.speaking import Speaker
 from napari_sa2va.training.stage import SceneSource, Stage
-from napari_sa2va.training.zooming import zoom
+from napari_sa2va.training.zooming import window
 
 NANO = Path(napari_sa2va.__file__).parent / "models" / "nano"
 
@@ -40,7 +39,7 @@ def _source(name: str):
     speaker = Speaker(_tokenizer(), source, source, images=2, clips=1, extra=2, turns=3)
     return {
         "vision": lambda: Looker(source, source, images=2),
-        "features": lambda: Looker(source, source, images=2),
+        "crops": lambda: Clicker(source, large, images=(2, 1), prompts=2, whole=0.0, side=128),
         "clicks": lambda: clicker,
         "naming": lambda: Speaker(_tokenizer(), source, images=2, turns=2, clips_every=None),
         "language": lambda: speaker,
@@ -55,7 +54,6 @@ def _tokenizer() -> Tokenizer:
 
 def _stage(name: str) -> Stage:
     model = load_model(NANO)
-    use_float_attention(model)
     return build_stage(name, model, _tokenizer())
 
 
@@ -74,20 +72,20 @@ def test_one_step_changes_what_is_trained_and_nothing_else(name, tmp_path):
 
 def test_a_run_that_was_cut_goes_on(tmp_path, monkeypatch):
     """The second run starts from the weights, the step and the log of the first."""
-    stage, source = _stage("features"), _source("features")
+    stage, source = _stage("vision"), _source("vision")
     monkeypatch.setattr(optimisation, "LOG_EVERY", 1)
     monkeypatch.setattr(optimisation, "SAVE_EVERY", 0.0)
     drawn = [source.draw() for _ in range(3)]
     with pytest.raises(StopIteration):  # the cut: no fourth batch comes
         run_stage(stage, iter(drawn), tmp_path, minutes=60)
     weights = {name: value.clone() for name, value in stage.parameters()}
-    again = _stage("features")
+    again = _stage("vision")
     with pytest.raises(StopIteration):
         run_stage(again, iter(()), tmp_path, minutes=60)
     assert all(torch.equal(value, weights[name]) for name, value in again.parameters())
     with pytest.raises(StopIteration):
         run_stage(again, iter(drawn[:1]), tmp_path, minutes=60)
-    steps = [row.split(",")[0] for row in (tmp_path / "features.csv").read_text().splitlines()]
+    steps = [row.split(",")[0] for row in (tmp_path / "vision.csv").read_text().splitlines()]
     assert sorted(set(steps)) == ["1", "2", "3", "4"]
 
 
@@ -131,7 +129,7 @@ def test_enlarged_scenes_keep_image_and_labels_together():
     rng = np.random.default_rng(4)
     drawn = draw_scene(rng, kind="shapes")
     scene = replace(drawn, image=np.repeat(20 * drawn.labels[..., None], 3, 2))
-    large = zoom(rng, scene)
+    large = window(rng, scene, len(scene.labels), enlarged=2)
     assert large.image.shape == scene.image.shape
     assert large.labels.any()
     assert np.median(abs(large.image[..., 0].astype(int) - 20 * large.labels)) == 0
