@@ -30,6 +30,8 @@ LAYERS = (
     "language.llm.model.layers.",
     "grounding.image_encoder.trunk.blocks.",
     "grounding.sam_mask_decoder.transformer.",
+    "grounding.memory_attention.layers.",
+    "grounding.memory_encoder.fuser.layers.",
 )
 
 Parameters = dict[str, nn.Parameter]

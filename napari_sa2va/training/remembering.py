@@ -17,6 +17,7 @@ from napari_sa2va.training.batches import to_pixels
 from napari_sa2va.training.clips import draw_clip
 from napari_sa2va.training.drawing import SIZE
 from napari_sa2va.training.losses import mask_losses
+from napari_sa2va.training.precision import low_precision
 from napari_sa2va.training.scene import MASK_STRIDE
 from napari_sa2va.training.stage import ImageFeatures, RawDecoded, Stage, at_size, decode_prompts
 from napari_sa2va.training.visual_prompts import draw_prompt
@@ -95,7 +96,8 @@ class MemoryStage(Stage[ClipBatch]):
     """Memory attention, memory encoder and object pointers; all else is frozen."""
 
     name = "memory"
-    learning_rate = 8e-4
+    learning_rate = 6e-4
+    matrix_rate = 2e-3
     trained = (
         "grounding.memory_",
         "grounding.maskmem_tpos_enc",
@@ -128,7 +130,7 @@ class MemoryStage(Stage[ClipBatch]):
         """SAM 2's track_step for all objects at once, keeping gradients through the memory."""
         sam2 = self.model.grounding
         at_size(sam2, batch.pixels.shape[-1])
-        with torch.no_grad():
+        with torch.no_grad(), low_precision(batch.pixels):
             encoded = sam2.forward_image(batch.pixels)
         _, features, codes, sizes = sam2._prepare_backbone_features(encoded)
         prompted = len(batch.points)
@@ -137,15 +139,16 @@ class MemoryStage(Stage[ClipBatch]):
         for frame in range(batch.length):
             at = batch.rows * batch.length + frame
             now = [feature[:, at] for feature in features]
-            conditioned = sam2._prepare_memory_conditioned_features(
-                frame_idx=frame,
-                is_init_cond_frame=frame < prompted,
-                current_vision_feats=now[-1:],
-                current_vision_pos_embeds=[codes[-1][:, at]],
-                feat_sizes=sizes[-1:],
-                output_dict=outputs,
-                num_frames=batch.length,
-            )
+            with low_precision(batch.pixels):
+                conditioned = sam2._prepare_memory_conditioned_features(
+                    frame_idx=frame,
+                    is_init_cond_frame=frame < prompted,
+                    current_vision_feats=now[-1:],
+                    current_vision_pos_embeds=[codes[-1][:, at]],
+                    feat_sizes=sizes[-1:],
+                    output_dict=outputs,
+                    num_frames=batch.length,
+                )
             stride4, stride8 = (
                 feature.permute(1, 2, 0).unflatten(2, size)
                 for feature, size in zip(now[:-1], sizes[:-1], strict=True)
@@ -175,6 +178,9 @@ class MemoryStage(Stage[ClipBatch]):
         large = F.interpolate(
             logits, scale_factor=MASK_STRIDE, mode="bilinear", align_corners=False
         )
-        memory, codes = sam2._encode_new_memory(features, sizes, large, decoded.presence, prompted)
-        pointer = torch.where(there, sam2.obj_ptr_proj(decoded.token), sam2.no_obj_ptr)
+        with low_precision(large):
+            memory, codes = sam2._encode_new_memory(
+                features, sizes, large, decoded.presence, prompted
+            )
+            pointer = torch.where(there, sam2.obj_ptr_proj(decoded.token), sam2.no_obj_ptr)
         return {"maskmem_features": memory, "maskmem_pos_enc": codes, "obj_ptr": pointer}
