@@ -73,9 +73,14 @@ def _introduction(folder: Path) -> Iterator[str]:
 def _training(logs: Path | None, images: Path) -> Iterator[str]:
     yield "## How it was trained"
     stages = list(facts.read_logs(logs)) if logs else []
-    if not stages:
+    if logs is None or not stages:
         yield "The logs of its training are missing: no log was given when this card was written."
         return
+    if start := facts.read_start(logs):
+        yield (
+            "It started from the weights of `{checkpoint}` (sha256 {weights_sha256}), "
+            "whose own training is not in this table."
+        ).format(**start)
     yield "By `python -m napari_sa2va.training.train`, in stages:"
     rows = [
         (

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from safetensors import safe_open
 
 from napari_sa2va.models.checkpoint import read_json
+from napari_sa2va.training.evaluation.report import digest
 from napari_sa2va.training.recipe import STAGES
 
 PARTS = {"vision_model.": "vision tower", "language_model.": "language model"}
+START = "start.json"
 _GROUNDING, _BETWEEN = "grounding_encoder.", "between them"
 
 
@@ -81,6 +85,17 @@ def side(folder: Path) -> int:
     """Pixels of an image's side as masks are made from it."""
     path = folder / "grounding.json"
     return int(read_json(path).get("image_size", 1024)) if path.exists() else 1024
+
+
+def note_start(folder: Path, init: Path) -> None:
+    """Note that the training in `folder` starts from the checkpoint `init`."""
+    start = {"checkpoint": init.name, "weights_sha256": digest(init)}
+    (folder / START).write_text(json.dumps(start) + "\n", encoding="utf-8")
+
+
+def read_start(folder: Path) -> dict[str, Any] | None:
+    """What `note_start` has noted; None where training started from nothing."""
+    return read_json(folder / START) if (folder / START).exists() else None
 
 
 def read_logs(folder: Path) -> Iterator[StageLog]:

@@ -26,6 +26,7 @@ from napari_sa2va.models.checkpoint import build_model, save_model
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training import evaluate
 from napari_sa2va.training.card import write_card
+from napari_sa2va.training.checkpoint_facts import note_start
 from napari_sa2va.training.configuration import CONFIG, GROUNDING
 from napari_sa2va.training.feeding import batches
 from napari_sa2va.training.initialise import initialise
@@ -51,6 +52,8 @@ def main(options: Sequence[str] | None = None) -> None:
     out: Path = arguments.out
     tokenizer = _tokenizer(out)
     model = assemble(out, arguments.seed, arguments.init, arguments.init_parts).to(device)
+    if rank() == 0 and arguments.init:
+        note_start(out, arguments.init)
     nuclei = read_nuclei(arguments.nuclei, held_out=False) if arguments.nuclei else []
     for name in arguments.stages:
         if (out / f"{name}.safetensors").exists():

@@ -12,7 +12,7 @@ from PIL import Image
 
 import napari_sa2va
 from napari_sa2va.training.card import SHOWN, main
-from napari_sa2va.training.checkpoint_facts import parameters, read_logs
+from napari_sa2va.training.checkpoint_facts import note_start, parameters, read_logs
 from napari_sa2va.training.evaluation.cases import Case, Example
 from napari_sa2va.training.evaluation.examples import choose, save_examples
 from napari_sa2va.training.evaluation.report import origin, report
@@ -63,6 +63,7 @@ def _figures(folder: Path, model: Path) -> Path:
 
 def test_a_full_card_has_all_parts_and_stays_small(checkpoint, logs, tmp_path) -> None:
     figures = _figures(tmp_path, checkpoint)
+    note_start(logs, checkpoint)
     main([str(checkpoint), "--figures", str(figures), "--logs", str(logs)])
     card = (checkpoint / "README.md").read_text("utf-8")
     pictures = list((checkpoint / "images").glob("*.png"))
@@ -71,6 +72,7 @@ def test_a_full_card_has_all_parts_and_stays_small(checkpoint, logs, tmp_path) -
     assert all(f"(images/{path.name})" in card for path in pictures)
     assert "python -m evaluate FOLDER" in card
     assert "| memory | 50 | 1 | 0.360 | 0.180 |" in card
+    assert f"from the weights of `{checkpoint.name}`" in card
     assert "`빨간 원을 / 찾아 줘`" in card
     assert "- **drawn scenes: click**: 0.60, aimed at 0.85." in card
     assert "- questions: shape was not measured." in card
