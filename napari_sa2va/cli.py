@@ -175,6 +175,11 @@ def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "the list and never deleted.",
     )
     verify = actions.add_parser("verify", help="compare a model's files with their checksums")
+    verify.add_argument(
+        "--discard",
+        action="store_true",
+        help="delete damaged files; `download` then brings only those",
+    )
     for action in (info, add, download, remove, verify):
         action.add_argument("model", metavar="MODEL", help="Hub id, folder, or 'nano'")
 

@@ -15,9 +15,9 @@ from napari_sa2va.core.errors import CheckpointError
 from napari_sa2va.models.catalog import (
     Entry,
     add_model,
+    check_id,
     fetch_model,
     find_entry,
-    find_model,
     learn,
     list_models,
 )
@@ -63,9 +63,11 @@ def add(arguments: Namespace) -> int:
 
 def download(arguments: Namespace) -> int:
     """Download a model, showing how far it is."""
-    if find_entry(arguments.model).folder is not None and arguments.revision is None:
-        _say(f"{arguments.model} is complete in {find_model(arguments.model)}")
-        return OK
+    if arguments.model == BUNDLED or Path(arguments.model).expanduser().is_dir():
+        raise CheckpointError(
+            f"{arguments.model} is on this machine: there is nothing to download.",
+            "Give an id on the Hub.",
+        )
     fetching = fetch_model(arguments.model, arguments.revision)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     speed = TextColumn("{task.fields[speed]}")
@@ -97,7 +99,7 @@ def remove(arguments: Namespace) -> int:
         return OK
     from napari_sa2va.models.installed import remove_repository
 
-    find_entry(name)
+    check_id(name)
     freed = remove_repository(name)
     if not freed and name not in record.pins and name not in record.added:
         raise CheckpointError(f"{name} is not on this machine.", "See `models list`.")
@@ -108,7 +110,7 @@ def remove(arguments: Namespace) -> int:
 
 def verify(arguments: Namespace) -> int:
     """Compare a model's files with the sizes and checksums that the Hub announced."""
-    from napari_sa2va.models.installed import check_files
+    from napari_sa2va.models.installed import check_files, discard_file
 
     name = arguments.model
     pin = read_record().pins.get(name)
@@ -121,10 +123,16 @@ def verify(arguments: Namespace) -> int:
     for checked in check_files(name, pin):
         damaged += bool(checked.problem)
         _say(f"{checked.name}: {checked.problem or 'ok'}")
+        if checked.problem and arguments.discard:
+            discard_file(name, pin, checked.name)
     if damaged:
+        way_out = (
+            f"They are deleted: `napari-sa2va models download {name}` brings them anew."
+            if arguments.discard
+            else "`--discard` deletes them, so that a download brings only them anew."
+        )
         sys.stderr.write(
-            f"{damaged} of {len(pin.files)} files are not as the Hub announced them. "
-            f"`napari-sa2va models remove {name}` and download it again.\n"
+            f"{damaged} of {len(pin.files)} files are not as the Hub announced them. {way_out}\n"
         )
     return DAMAGED if damaged else OK
 

@@ -116,10 +116,27 @@ def test_damage_exits_with_1(hub: HubMock, capsys) -> None:
     run("download", REPOSITORY)
     folder = repository_folder(REPOSITORY) / "snapshots" / hub.commit
     (folder / "config.json").resolve().write_bytes(b"{}")
+    (folder / SHARD).resolve().write_bytes(b"\xff" * SIZE)
     assert run("verify", REPOSITORY) == 1
     said = capsys.readouterr()
     assert "config.json: 2 bytes instead of" in said.out
-    assert "1 of 4 files" in said.err
+    assert "2 of 4 files" in said.err
+    assert run("verify", REPOSITORY, "--discard") == 1
+    hub.requests.clear()
+    assert run("download", REPOSITORY) == 0
+    assert hub.asked() == {"config.json": 1, SHARD: 1}
+    assert run("verify", REPOSITORY) == 0
+
+
+def test_damaged_weights_can_be_removed(hub: HubMock, capsys) -> None:
+    run("download", REPOSITORY)
+    folder = repository_folder(REPOSITORY) / "snapshots" / hub.commit
+    (folder / SHARD).resolve().write_bytes(b"\xff" * SIZE)
+    assert run("info", REPOSITORY) == 2
+    assert "damaged" in capsys.readouterr().err
+    assert run("list") == 0
+    assert f"{SHARD} is cut or damaged" in capsys.readouterr().out
+    assert run("remove", REPOSITORY) == 0
 
 
 def test_a_folder_is_added_and_taken_off_the_list_but_never_deleted(
@@ -145,6 +162,7 @@ def test_a_folder_is_added_and_taken_off_the_list_but_never_deleted(
     ("arguments", "message"),
     [
         (("download", "nowhere"), "There is no model"),
+        (("download", "nano"), "nothing to download"),
         (("download", "someone/nothing"), "404"),
         (("info", "a/b/c"), "There is no model"),
         (("remove", "nano"), "part of the package"),

@@ -76,8 +76,9 @@ def download(repository: str, revision: str | None = None) -> Generator[Transfer
     Yields
     ------
     Transfer
-        At least ten times a second while bytes arrive or are waited for. Closing the generator
-        cancels; the next download goes on at the byte where this one stopped.
+        Ten times a second while bytes arrive or the Hub's wait runs. Closing the generator
+        cancels; the next download goes on at the byte where this one stopped. A connection that
+        stalls is noticed after ``HF_HUB_DOWNLOAD_TIMEOUT`` seconds.
 
     Returns
     -------

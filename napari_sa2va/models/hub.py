@@ -224,7 +224,8 @@ def _reason(error: Exception) -> str:
         return f"the Hub counts too many requests (429){wait}"
     if status is not None:
         return f"the Hub fails ({status}){wait}"
-    return f"the connection failed or was cut ({type(error).__name__})"
+    detail = str(error).partition("\n")[0]
+    return f"the connection failed or was cut ({type(error).__name__}: {detail})"
 
 
 def _way_out(error: Exception, repository: str) -> str:

@@ -107,6 +107,14 @@ def link_blob(repository: str, pin: Pin, file: HubFile) -> None:
         blob.replace(pointer)
 
 
+def discard_file(repository: str, pin: Pin, name: str) -> None:
+    """Delete one file of a revision, so that the next download brings it anew."""
+    pointer = snapshot_folder(repository, pin) / name
+    if pointer.is_symlink():
+        pointer.resolve().unlink(missing_ok=True)
+    pointer.unlink(missing_ok=True)
+
+
 def remove_repository(repository: str) -> int:
     """Delete all revisions and halves of a repository; gives the bytes that were freed."""
     folder = repository_folder(repository)

@@ -15,7 +15,9 @@ _GROUNDING = "grounding_encoder."
 
 
 def count_parameters(folder: Path) -> Parameters:
-    """The parameters in all safetensors files of a folder with official names.
+    """The parameters in the safetensors files of a folder with official names.
+
+    Where an index names the shards, only those count.
 
     Raises
     ------
@@ -23,13 +25,24 @@ def count_parameters(folder: Path) -> Parameters:
         A file is no safetensors file.
     """
     language = grounding = 0
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in _files(folder):
         for name, shape in _shapes(path).items():
             if name.startswith(_GROUNDING):
                 grounding += math.prod(shape)
             else:
                 language += math.prod(shape)
     return Parameters(language, grounding)
+
+
+def _files(folder: Path) -> list[Path]:
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return sorted(folder.glob("*.safetensors"))
+    try:
+        shards = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+        return [path for path in sorted(folder.glob("*.safetensors")) if path.name in shards]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{index} is damaged ({error!r}).", "Download it again.") from error
 
 
 def _shapes(path: Path) -> dict[str, list[int]]:

@@ -69,6 +69,11 @@ def test_a_checkpoint_in_shards_comes_from_the_hub_and_loads(
     with napari_sa2va.load("someone/sharded", device="cpu") as engine:
         assert engine.name == "someone/sharded"
     entry = find_entry("someone/sharded")
+    assert entry.folder is not None
+    (entry.folder / "stray.safetensors").write_bytes(
+        (tiny_folder / "model.safetensors").read_bytes()
+    )
+    assert find_entry("someone/sharded") == entry  # the index does not name it
     assert entry.known.parameters == count_parameters(tiny_folder)
     want = load_model(tiny_folder).state_dict()
     have = load_model(entry.folder).state_dict()

@@ -23,6 +23,7 @@ from napari_sa2va.models.catalog import (
 from napari_sa2va.models.download import Transfer, download
 from napari_sa2va.models.installed import (
     check_files,
+    discard_file,
     partial_path,
     remove_repository,
     repository_folder,
@@ -274,7 +275,7 @@ def test_a_long_wait_is_left_to_the_user(hub: HubMock) -> None:
 
 def test_no_connection_at_all(hub: HubMock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(CheckpointError, match=r"connection failed or was cut \(ConnectError\)"):
+    with pytest.raises(CheckpointError, match=r"failed or was cut \(ConnectError: .+\)"):
         fetch()
 
 
@@ -292,6 +293,15 @@ def test_offline_nothing_is_asked(hub: HubMock, monkeypatch: pytest.MonkeyPatch)
         with pytest.raises(CheckpointError, match="HF_HUB_OFFLINE is set"):
             ask()
     assert not hub.requests
+
+
+def test_offline_a_half_is_not_enough(hub: HubMock, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.faults = [Fault(SHARD, times=99, cut_after=0)]
+    with pytest.raises(CheckpointError, match="cut"):
+        fetch()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(CheckpointError, match="HF_HUB_OFFLINE is set, and it is not complete"):
+        find_model(REPOSITORY)
 
 
 def test_offline_what_is_complete_or_was_brought_by_others_is_found(
@@ -378,6 +388,12 @@ def test_damage_is_found_and_named(hub: HubMock) -> None:
     assert "checksum" in problems[SHARD]
     assert "2 bytes instead of" in problems["config.json"]
     assert problems["tokenizer.json"] == "missing"
+    for name in problems:
+        discard_file(REPOSITORY, pin, name)
+    hub.requests.clear()
+    fetch()
+    assert hub.asked() == {SHARD: 1, "config.json": 1}  # the third was only not linked
+    assert all(not checked.problem for checked in check_files(REPOSITORY, pin))
 
 
 def test_removing_frees_what_was_downloaded(hub: HubMock) -> None:
