@@ -27,12 +27,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, 1 where nothing was found, 2 for an error that the user can act on, 130 after Ctrl-C.
-        Arguments that cannot be parsed exit with 2 at once.
+        0, 1 where nothing was found or a model is damaged, 2 for an error that the user can act
+        on, 130 after Ctrl-C. Arguments that cannot be parsed exit with 2 at once.
     """
     arguments = build_parser().parse_args(argv)
     try:
-        # Readers and codecs take seconds to import: --help does not wait for them.
+        if arguments.command == "models":
+            from napari_sa2va.cli_models import MODELS
+
+            return MODELS[arguments.action](arguments)
+        # Readers and codecs take seconds to import: --help and models do not wait for them.
         from napari_sa2va.cli_commands import COMMANDS
 
         return COMMANDS[arguments.command](arguments)
@@ -55,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_segment(commands)
     _add_ask(commands)
     _add_demo(commands)
+    _add_models(commands)
     commands.add_parser("info", help="versions, devices and the bundled model")
     return parser
 
@@ -139,6 +144,44 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         metavar="DIR",
         help="where --headless writes (default: %(default)s)",
     )
+
+
+def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "models",
+        help="list, download and check models",
+        description="The models that --model takes. Nothing but `download` and `info --ask` uses "
+        "the network.",
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="all models, and which are on this machine")
+    info = actions.add_parser("info", help="what one model is, needs, and where it is")
+    info.add_argument("--ask", action="store_true", help="ask the Hub what it holds today")
+    add = actions.add_parser("add", help="add a Hub id or a checkpoint's folder to the list")
+    download = actions.add_parser(
+        "download",
+        help="download a model, or what is missing of it",
+        description="Download safetensors, settings and tokenizer, and nothing else. Ctrl-C stops; "
+        "the same command goes on at the byte where it stopped. The revision is pinned: from then "
+        "on exactly that one is loaded.",
+    )
+    download.add_argument(
+        "--revision", help="commit, branch or tag to pin (default: the pinned one, else main)"
+    )
+    remove = actions.add_parser(
+        "remove",
+        help="delete a model's files, or take a folder off the list",
+        description="Delete all downloaded revisions of a model. A folder of your own is taken off "
+        "the list and never deleted.",
+    )
+    verify = actions.add_parser("verify", help="compare a model's files with their checksums")
+    verify.add_argument(
+        "--discard",
+        action="store_true",
+        help="delete damaged files; `download` then brings only those",
+    )
+    for action in (info, add, download, remove, verify):
+        action.add_argument("model", metavar="MODEL", help="Hub id, folder, or 'nano'")
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

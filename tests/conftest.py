@@ -6,9 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.hub_mock import HubMock
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -20,6 +25,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # An empty path: read no settings of the person who runs the tests, and write none.
 os.environ["NAPARI_CONFIG"] = ""
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Nor models that the person downloaded: a folder that is not there holds no record.
+os.environ["NAPARI_SA2VA_CONFIG"] = str(REPOSITORY / "build" / "no-settings")
 
 _GUI_FIXTURES = {"make_napari_viewer", "make_napari_viewer_proxy", "qapp", "qtbot"}
 
@@ -82,3 +89,26 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.tiny import write_checkpoint
 
     return write_checkpoint(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubMock]:
+    """A Hub on loopback with one repository; the cache and the record are the test's own."""
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    from tests.hub_mock import REPOSITORY, HubMock, repository_files
+
+    with HubMock().running() as hub:
+        hub.repositories[REPOSITORY] = repository_files()
+        template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setenv("NAPARI_SA2VA_CONFIG", str(tmp_path / "settings"))
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.setenv("HF_TOKEN", "hf_secret")
+        huggingface_hub.close_session()  # it may have been made in another environment
+        yield hub
+        huggingface_hub.close_session()

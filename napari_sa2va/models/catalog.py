@@ -1,16 +1,141 @@
-"""Where a model's folder is: bundled, local, or on the Hugging Face Hub."""
+"""The models that can be chosen: bundled, published, and added by the user; where each one is."""
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_sa2va.core.errors import CheckpointError
+from napari_sa2va.models.known import BUNDLED, GROUNDING, PUBLISHED, KnownModel, Parameters
+from napari_sa2va.models.pins import Pin, read_record, write_record
+from napari_sa2va.models.shapes import count_parameters
 
-BUNDLED = "nano"
+if TYPE_CHECKING:
+    from napari_sa2va.models.download import Transfer
 
-# Weights and settings only: nothing that could be run, and no pickles.
-_FILES = ("*.json", "*.safetensors", "merges.txt")
+_NANO = KnownModel(BUNDLED, "", "", licence="apache-2.0", languages=("en",))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model of the catalog, and what of it is on this machine.
+
+    Attributes
+    ----------
+    known : KnownModel
+        What is known of it, from the Hub and from its own weights, too.
+    pin : Pin, optional
+        The revision that is used; None for folders and where the Hub was not asked yet.
+    folder : Path, optional
+        Where it is; None unless it is complete.
+    arrived : int
+        Bytes of the pinned revision that are on this machine.
+    problem : str
+        Why it cannot be used; empty if nothing speaks against it.
+    """
+
+    known: KnownModel
+    pin: Pin | None = None
+    folder: Path | None = None
+    arrived: int = 0
+    problem: str = ""
+
+
+def list_models() -> list[Entry]:
+    """All models: the bundled one, the published ones, then the user's. Asks no network."""
+    record = read_record()
+    published = [known.name for known in PUBLISHED]
+    names = [BUNDLED, *published, *record.added, *record.pins]
+    return [_entry_or_problem(name) for name in dict.fromkeys(names)]
+
+
+def find_entry(name: str) -> Entry:
+    """What is known of one model without asking the network.
+
+    Raises
+    ------
+    CheckpointError
+        It is neither a model nor an id, or its weights are damaged.
+    """
+    folder = _local_folder(name)
+    if folder is not None:
+        known = _NANO if name == BUNDLED else KnownModel(name, "", "")
+        if not folder.is_dir():
+            raise CheckpointError(f"The folder {name} is gone.", "Remove it from the list.")
+        return Entry(replace(known, parameters=count_parameters(folder)), folder=folder)
+    known = next((k for k in PUBLISHED if k.name == name), KnownModel(check_id(name), "", ""))
+    pin = read_record().pins.get(name)
+    if pin is None:
+        return Entry(known)
+    # Here, because huggingface_hub takes a second to import.
+    from napari_sa2va.models.installed import arrived_bytes, missing_files, snapshot_folder
+
+    known = learn(known, pin)
+    if missing_files(name, pin):
+        return Entry(known, pin, None, arrived_bytes(name, pin))
+    folder = snapshot_folder(name, pin)
+    known = replace(known, parameters=count_parameters(folder))
+    return Entry(known, pin, folder, pin.size)
+
+
+def _entry_or_problem(name: str) -> Entry:
+    """One broken model must not hide the others."""
+    try:
+        return find_entry(name)
+    except CheckpointError as error:
+        return Entry(KnownModel(name, "", ""), problem=error.message)
+
+
+def learn(known: KnownModel, pin: Pin) -> KnownModel:
+    """What is known once the Hub has been asked: its word goes before what was seen earlier."""
+    parameters = known.parameters
+    if known in PUBLISHED and parameters is None and (pin.parameters or 0) > GROUNDING:
+        # Every published one has the same SAM 2; the Hub tells only the sum.
+        parameters = Parameters((pin.parameters or 0) - GROUNDING, GROUNDING)
+    return replace(
+        known,
+        parameters=parameters,
+        licence=pin.licence or known.licence,
+        languages=pin.languages or known.languages,
+        revision=pin.revision,
+    )
+
+
+def add_model(name: str) -> None:
+    """Add an id of the Hub or a checkpoint's folder to the list.
+
+    Raises
+    ------
+    CheckpointError
+        It is neither, or the folder holds no safetensors checkpoint.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
+            raise CheckpointError(
+                f"{folder} holds no checkpoint: it needs config.json and *.safetensors.",
+                "Pickled weights (*.bin, *.pt) are never opened: they could run code.",
+            )
+        name = str(folder.resolve())
+    else:
+        check_id(name)
+    record = read_record()
+    if name not in record.added:
+        record.added.append(name)
+        write_record(record)
+
+
+def fetch_model(name: str, revision: str | None = None) -> Generator[Transfer, None, Path]:
+    """Download a model, or what is missing of it: see `napari_sa2va.models.download.download`."""
+    from napari_sa2va.models.download import download
+
+    known = next((k for k in PUBLISHED if k.name == name), None)
+    if revision is None and known is not None and name not in read_record().pins:
+        revision = known.revision
+    return (yield from download(check_id(name), revision))
 
 
 def find_model(name: str) -> Path:
@@ -19,35 +144,59 @@ def find_model(name: str) -> Path:
     Parameters
     ----------
     name : str
-        ``"nano"``, a folder, or an id on the Hub (``"ByteDance/Sa2VA-1B"``), whose weights and
-        settings are downloaded once.
+        ``"nano"``, a folder, or an id on the Hub (``"ByteDance/Sa2VA-1B"``), of which exactly the
+        pinned revision is used; what is missing of it is downloaded first.
 
     Raises
     ------
     CheckpointError
         There is no such model, or it cannot be downloaded.
     """
-    if name == BUNDLED:
-        return Path(str(resources.files("napari_sa2va") / "models" / "nano"))
-    folder = Path(name).expanduser()
-    if folder.is_dir():
+    folder = _local_folder(name)
+    if folder is not None and folder.is_dir():
         return folder
+    check_id(name)
+    from huggingface_hub import is_offline_mode
+
+    if is_offline_mode() and name not in read_record().pins:
+        return _downloaded_by_others(name)
+    fetching = fetch_model(name)
+    while True:
+        try:
+            next(fetching)
+        except StopIteration as done:
+            return Path(done.value)
+
+
+def check_id(name: str) -> str:
+    """The name if it looks like an id on the Hub; else CheckpointError."""
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise CheckpointError(
             f"There is no model {name!r}.",
             'Use "nano", a folder with a checkpoint, or an id on the Hub such as "owner/name".',
         )
-    return _download(name)
+    return name
 
 
-def _download(repository: str) -> Path:
+def _local_folder(name: str) -> Path | None:
+    """The folder that a name means without the Hub, be it there or not; None for an id."""
+    if name == BUNDLED:
+        return Path(str(resources.files("napari_sa2va") / "models" / "nano"))
+    folder = Path(name).expanduser()
+    return folder if folder.is_dir() or folder.is_absolute() else None
+
+
+def _downloaded_by_others(name: str) -> Path:
+    """Offline, what another program downloaded; there is no record to check it against."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    from napari_sa2va.models.hub import FETCHED
 
     try:
-        return Path(snapshot_download(repository, allow_patterns=list(_FILES)))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        return Path(snapshot_download(name, allow_patterns=list(FETCHED), local_files_only=True))
+    except (HFValidationError, LocalEntryNotFoundError) as error:
         raise CheckpointError(
-            f"{repository} could not be downloaded ({type(error).__name__}: {error}).",
-            "Check the id and the network, or give a folder that holds the checkpoint.",
+            f"{name} could not be downloaded: HF_HUB_OFFLINE is set, and it is not here yet.",
+            "Unset HF_HUB_OFFLINE, or give a folder that holds the checkpoint.",
         ) from error

@@ -1,0 +1,111 @@
+"""The published Sa2VA checkpoints, as far as they are known without asking the Hub.
+
+Ids, base models and language models are those of the tables in the official README
+(github.com/bytedance/Sa2VA), in the card of ByteDance/Sa2VA-Qwen3-VL-4B, and in the README of
+github.com/kumuji/Sa2VA-i. Licences and languages are those that stored copies of the Hub's pages
+showed. What was not seen is None: the Hub is asked for it when the model is downloaded. So are the
+revision and the download's size: no commit could be checked against the Hub when this was written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BUNDLED = "nano"
+
+_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """How many numbers the two sides have.
+
+    Attributes
+    ----------
+    language : int
+        Vision tower, LLM and projectors, in the dtype that is chosen.
+    grounding : int
+        SAM 2, in float32 in any case.
+    """
+
+    language: int
+    grounding: int
+
+    @property
+    def total(self) -> int:
+        return self.language + self.grounding
+
+    def memory(self, dtype: str) -> int:
+        """Bytes of the weights alone; images, the LLM's cache and SAM 2's memory come on top."""
+        return self.language * _BYTES[dtype] + self.grounding * _BYTES["float32"]
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A published checkpoint; what is None is unknown until the Hub is asked.
+
+    Attributes
+    ----------
+    name : str
+        The id on the Hub, or ``"nano"``.
+    base, language_model : str
+        The multimodal LLM that it was made from, and that one's LLM.
+    parameters : Parameters, optional
+        Counted from the shapes of all weights.
+    licence : str, optional
+        SPDX-like name, as the Hub shows it.
+    languages : tuple of str
+        As the Hub shows them; empty if unknown.
+    revision : str, optional
+        The commit to download.
+    """
+
+    name: str
+    base: str
+    language_model: str
+    parameters: Parameters | None = None
+    licence: str | None = None
+    languages: tuple[str, ...] = ()
+    revision: str | None = None
+
+
+# Hiera-L with SAM 2's memory and decoder, the same in all sizes.
+GROUNDING = 224_430_386
+
+# Counted from the names and shapes of the official modules at the published sizes. The vocabularies
+# are assumed, which may move a count by a few thousandths.
+_COUNTED = {
+    "ByteDance/Sa2VA-1B": Parameters(939_235_328, GROUNDING),
+    "ByteDance/Sa2VA-4B": Parameters(3_717_379_328, GROUNDING),
+    "ByteDance/Sa2VA-8B": Parameters(8_093_236_480, GROUNDING),
+    "ByteDance/Sa2VA-Qwen2_5-VL-3B": Parameters(4_070_508_800, GROUNDING),
+    "ByteDance/Sa2VA-Qwen3-VL-4B": Parameters(4_833_983_744, GROUNDING),
+}
+
+
+def _seen(name: str, base: str, language_model: str) -> KnownModel:
+    """A checkpoint whose page on the Hub was seen: licence and languages are what it shows."""
+    licence, languages = "apache-2.0", ("multilingual",)
+    return KnownModel(name, base, language_model, _COUNTED.get(name), licence, languages)
+
+
+def _unseen(name: str, base: str, language_model: str) -> KnownModel:
+    return KnownModel(name, base, language_model, _COUNTED.get(name))
+
+
+PUBLISHED = (
+    _seen("ByteDance/Sa2VA-1B", "InternVL2.5-1B", "Qwen2.5-0.5B-Instruct"),
+    _seen("ByteDance/Sa2VA-4B", "InternVL2.5-4B", "Qwen2.5-3B-Instruct"),
+    _seen("ByteDance/Sa2VA-8B", "InternVL2.5-8B", "internlm2_5-7b-chat"),
+    _seen("ByteDance/Sa2VA-26B", "InternVL2.5-26B", "internlm2_5-20b-chat"),
+    _unseen("ByteDance/Sa2VA-InternVL3-2B", "InternVL3-2B", "Qwen2.5-1.5B"),
+    _unseen("ByteDance/Sa2VA-InternVL3-8B", "InternVL3-8B", "Qwen2.5-7B"),
+    _unseen("ByteDance/Sa2VA-InternVL3-14B", "InternVL3-14B", "Qwen2.5-14B"),
+    _unseen("ByteDance/Sa2VA-Qwen2_5-VL-3B", "Qwen2.5-VL-3B-Instruct", "Qwen2.5-3B"),
+    _unseen("ByteDance/Sa2VA-Qwen2_5-VL-7B", "Qwen2.5-VL-7B-Instruct", "Qwen2.5-7B"),
+    _seen("ByteDance/Sa2VA-Qwen3-VL-4B", "Qwen3-VL-4B-Instruct", "Qwen3-4B"),
+    _unseen("kumuji/Sa2VA-i-1B", "Sa2VA-1B", "Qwen2.5-0.5B-Instruct"),
+    _unseen("kumuji/Sa2VA-i-4B", "Sa2VA-4B", "Qwen2.5-3B-Instruct"),
+    _unseen("kumuji/Sa2VA-i-8B", "Sa2VA-8B", "internlm2_5-7b-chat"),
+    _unseen("kumuji/Sa2VA-i-26B", "Sa2VA-26B", "internlm2_5-20b-chat"),
+)
