@@ -6,7 +6,7 @@ import torch
 from sam2.modeling.sam2_base import SAM2Base
 from torch import nn
 
-from napari_sa2va.models.internvl import InternVL
+from napari_sa2va.models.language import LanguageSide
 
 
 class Sa2VA(nn.Module):
@@ -14,7 +14,7 @@ class Sa2VA(nn.Module):
 
     Parameters
     ----------
-    language : InternVL
+    language : LanguageSide
         Reads frames and text, writes text.
     grounding : SAM2Base
         Finds and tracks the masks.
@@ -25,7 +25,7 @@ class Sa2VA(nn.Module):
         Projects the hidden state of ``[SEG]`` to SAM 2's width.
     """
 
-    def __init__(self, language: InternVL, grounding: SAM2Base) -> None:
+    def __init__(self, language: LanguageSide, grounding: SAM2Base) -> None:
         super().__init__()
         self.language = language
         self.grounding = grounding
