@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_sa2va.core.errors import InputError
-from napari_sa2va.models.language import Visual
+from napari_sa2va.models.language import LanguageSide, Visual
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.models.tokens import Tokens
 
@@ -66,7 +66,7 @@ class Chat:
         autocast: Callable[[], AbstractContextManager[object]],
     ) -> None:
         self._model = model
-        self._language = model.language
+        self._language: LanguageSide = model.language
         self._tokens = tokens
         self._autocast = autocast
         self._template = self._language.template

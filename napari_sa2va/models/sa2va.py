@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from sam2.modeling.sam2_base import SAM2Base
 from torch import nn
@@ -27,7 +29,8 @@ class Sa2VA(nn.Module):
 
     def __init__(self, language: LanguageSide, grounding: SAM2Base) -> None:
         super().__init__()
-        self.language = language
+        # Any: training reaches into the parts of an InternVL, which is what it trains.
+        self.language: Any = language
         self.grounding = grounding
         hidden = language.hidden_size
         self.text_hidden_fcs = nn.Sequential(
