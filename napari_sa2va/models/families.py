@@ -8,6 +8,7 @@ from typing import Any
 from napari_sa2va.core.errors import CheckpointError
 from napari_sa2va.models.internvl import InternVL
 from napari_sa2va.models.language import LanguageSide
+from napari_sa2va.models.qwen_vl import QwenVL
 
 
 def build_language(config: Mapping[str, Any]) -> LanguageSide:
@@ -20,7 +21,9 @@ def build_language(config: Mapping[str, Any]) -> LanguageSide:
     """
     if "llm_config" in config:
         return InternVL(config)
+    if "text_config" in config:
+        return QwenVL(config)
     raise CheckpointError(
-        "config.json describes a language model that is not known.",
-        "Known: InternVL with Qwen2 or InternLM2.",
+        "config.json describes no language model that is known.",
+        "Known: InternVL with Qwen2 or InternLM2, Qwen2.5-VL, Qwen3-VL.",
     )

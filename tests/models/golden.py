@@ -125,10 +125,30 @@ def check_grounding(session: Session, hidden: Sequence[torch.Tensor], case: Case
             assert_same_mask(mask, case.masks(n - 1)[frame])
 
 
+def check_pixels(engine: Engine, case: Case) -> None:
+    """What the vision tower reads, within what another torchvision may change."""
+    language, arrays = engine._runtime.model.language, case.arrays
+    stack = case.stack if "video" in case.inputs else case.stack[None]
+    frames = list(stack[:MAX_VIDEO_FRAMES])
+    if "image_grid_thw" in arrays:
+        patches, grids = language.patches(frames)
+        assert [(1, *grid) for grid in grids] == [tuple(row) for row in arrays["image_grid_thw"]]
+        np.testing.assert_allclose(patches[::97], arrays["pixel_values_rows"], atol=1e-6)
+        return
+    several = len(frames) > 1
+    tiles = language.video_pixels(frames) if several else language.image_pixels(frames[0])
+    strided = tiles[:, :, ::32, ::32]
+    np.testing.assert_allclose(strided, arrays["pixel_values_stride32"], atol=1e-6)
+
+
 def check_looking(visual: Visual, case: Case) -> None:
     """The visual tokens, as the LLM gets them."""
     if "image_grid_thw" in case.arrays:  # Qwen-VL: all images in a row
         seen = visual.embeddings[::37]
+        for layer, recorded in zip(
+            visual.deepstack, case.arrays.get("deepstack_sub", ()), strict=True
+        ):
+            np.testing.assert_allclose(layer[::37], recorded, atol=1e-4)
     else:  # InternVL: tile by tile, the regions' tokens after them
         tiles = case.expected["vision_embeds"]["shape"][0]
         seen = visual.embeddings[: tiles * 256].unflatten(0, (tiles, 256))[:, ::37]
@@ -137,6 +157,7 @@ def check_looking(visual: Visual, case: Case) -> None:
 
 def check_stack(engine: Engine, case: Case, past: Sequence[Turn] = ()) -> None:
     """A whole case with an image or a video, step by step."""
+    check_pixels(engine, case)
     with engine.open(case.stack) as session:
         visual = look(session, case)
         check_looking(visual, case)
@@ -151,6 +172,32 @@ def check_without_image(
     """A whole case without an image."""
     with engine.open(np.zeros((4, 4), np.uint8)) as session:
         check_text(session, NOTHING, case, past, text)
+
+
+def check_prompted_seg(engine: Engine, case: Case) -> None:
+    """A whole case whose prompt has a raw [SEG], which the public API would escape."""
+    tokens, ids = engine._runtime.tokens, case.arrays["input_ids"].tolist()
+    assert tokens.encode_markup(case.expected["prompt_text"]) == ids
+    with engine.open(case.stack) as session:
+        visual = look(session, case)
+        steps = check_answer(session, visual, case, ids)
+        hidden = read_all(session, visual, ids)
+        np.testing.assert_allclose(hidden[-1], case.arrays["prompt_last_hidden"], atol=1e-4)
+        prompted = [hidden[place] for place, token in enumerate(ids) if token == tokens.seg]
+        check_grounding(session, [*prompted, *seg_hidden(session, steps)], case)
+
+
+@torch.inference_mode()
+def read_all(session: Session, visual: Visual, ids: Sequence[int]) -> torch.Tensor:
+    """Hidden states (n, hidden) of a whole prompt."""
+    states: list[torch.Tensor] = []
+    chat, language = session._chat, session._runtime.model.language
+    chat.forget()
+    with pytest.MonkeyPatch.context() as patch:
+        read = language.read
+        patch.setattr(language, "read", lambda *args: states.append(read(*args)) or states[-1])
+        chat._prefill(ids, visual)
+    return states[0]
 
 
 def check_public_api(engine: Engine, case: Case, history: list[tuple[str, str]] | None) -> None:

@@ -21,9 +21,12 @@ VOCABULARY_ROWS = ("embed_tokens.weight", "tok_embeddings.weight", "head.weight"
 
 def config_of(published: dict[str, Any]) -> dict[str, Any]:
     """A config.json of the sizes in a key list."""
-    llm = published["llm_or_text_config"]
+    llm, vision = published["llm_or_text_config"], published["vision_config"]
+    if "VL" in published["model"]:
+        release = "qwen3_vl_text" if "Qwen3" in published["model"] else "qwen2_5_vl_text"
+        return {"text_config": {**llm, "model_type": release}, "vision_config": vision}
     template = "internlm2_chat" if llm["model_type"] == "internlm2" else "qwen_chat"
-    return {"template": template, "llm_config": llm, "vision_config": published["vision_config"]}
+    return {"template": template, "llm_config": llm, "vision_config": vision}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,9 @@ def sam2() -> SAM2Base:
     return build_sam2({})
 
 
-@pytest.mark.parametrize("name", ["Sa2VA-1B", "Sa2VA-4B", "Sa2VA-8B"])
+@pytest.mark.parametrize(
+    "name", ["Sa2VA-1B", "Sa2VA-4B", "Sa2VA-8B", "Sa2VA-Qwen2_5-VL-3B", "Sa2VA-Qwen3-VL-4B"]
+)
 def test_the_published_weights_fit(shared: Path, sam2: SAM2Base, name: str) -> None:
     with gzip.open(shared / "golden" / "keys" / f"{name}.json.gz", "rt") as file:
         published = json.load(file)
