@@ -46,3 +46,11 @@ def test_a_turn_without_an_image_meets_the_official_implementation(
 @pytest.mark.parametrize("case", ["a_image", "d2_image_followup", "e_wide"], indirect=True)
 def test_the_public_api_gives_the_official_answer(golden_engine: Engine, case: Case) -> None:
     check_public_api(golden_engine, case, None)
+
+
+@pytest.mark.parametrize("case", ["a_image"], indirect=True)
+def test_reusing_the_prefix_gives_the_official_answer(golden_engine: Engine, case: Case) -> None:
+    with golden_engine.open(case.stack) as session:
+        session.ask("Describe the image.", history=[]).result()
+        answer = session.ask(case.text, history=[]).result()
+    assert answer.text == case.expected["prediction"]
