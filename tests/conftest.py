@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,19 +69,21 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def golden_qwen2(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny official checkpoint of the InternVL family with a Qwen2 language model."""
-    return _materialize(shared / "golden", "internvl_qwen2", tmp_path_factory.mktemp("golden"))
+def golden(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Writes the tiny official checkpoint of a golden pack, once."""
 
+    @functools.cache
+    def materialize(pack: str) -> Path:
+        source = shared / "golden"
+        checkpoint = tmp_path_factory.mktemp("golden") / pack
+        subprocess.run(
+            [sys.executable, source / "materialize.py", source / pack, checkpoint], check=True
+        )
+        # The official layout does not say how small the trunk of SAM 2 is; the pack does.
+        shutil.copyfile(source / pack / "grounding.json", checkpoint / "grounding.json")
+        return checkpoint
 
-def _materialize(golden: Path, pack: str, folder: Path) -> Path:
-    checkpoint = folder / pack
-    subprocess.run(
-        [sys.executable, golden / "materialize.py", golden / pack, checkpoint], check=True
-    )
-    # The official layout does not say how small the trunk of SAM 2 is; the pack does.
-    shutil.copyfile(golden / pack / "grounding.json", checkpoint / "grounding.json")
-    return checkpoint
+    return materialize
 
 
 @pytest.fixture(scope="session")

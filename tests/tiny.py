@@ -65,6 +65,9 @@ def config(vocabulary: int) -> dict[str, object]:
             "num_attention_heads": 4,
             "image_size": 56,
             "patch_size": 14,
+            "norm_type": "layer_norm",
+            "qk_normalization": False,
+            "qkv_bias": True,
         },
     }
 

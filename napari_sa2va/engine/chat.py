@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from napari_sa2va.core.errors import InputError
-from napari_sa2va.models.internvl import IMAGE_CONTEXT
+from napari_sa2va.models.language import LanguageSide, Visual
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.models.tokens import Tokens
 
@@ -33,25 +32,6 @@ class Turn:
     user: str
     answer: str
     ids: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Visual:
-    """What the language side looks at.
-
-    Attributes
-    ----------
-    key : tuple
-        Equal keys mean equal frames and regions.
-    text : str
-        The placeholders, put before the first turn's text.
-    embeddings : (n, hidden) tensor
-        One row per placeholder.
-    """
-
-    key: tuple[object, ...]
-    text: str
-    embeddings: Tensor
 
 
 @dataclass(frozen=True)
@@ -86,19 +66,18 @@ class Chat:
         autocast: Callable[[], AbstractContextManager[object]],
     ) -> None:
         self._model = model
+        self._language: LanguageSide = model.language
         self._tokens = tokens
         self._autocast = autocast
-        self._template = model.language.template
+        self._template = self._language.template
         self.stop_ids = {tokens.id(word) for word in self._template.stop_words}
-        self._context_id = tokens.id(IMAGE_CONTEXT)
-        self._read: list[int] = []
-        self._read_key: tuple[object, ...] = ()
-        self._cache = self._new_cache()
+        self._placeholder = tokens.id(self._language.placeholder)
+        self.forget()
 
     def prompt(self, visual: Visual, history: Sequence[Turn], text: str) -> list[int]:
         """Token ids up to where the answer begins."""
         markup, template = self._tokens.encode_markup, self._template
-        ids: list[int] = []
+        ids = markup(template.start)
         images = visual.text
         for turn in history:
             ids += markup(template.before_user) + markup(images)
@@ -113,7 +92,7 @@ class Chat:
         self, ids: Sequence[int], visual: Visual, limit: int = MAX_NEW_TOKENS
     ) -> Iterator[Step]:
         """Generate greedily; closing the iterator stops before the next token."""
-        room = self._model.language.llm.config.max_position_embeddings - len(ids)
+        room = self._language.context_length - len(ids)
         if room <= 0:
             raise InputError(
                 f"The conversation is too long for the model ({len(ids)} tokens).",
@@ -130,13 +109,16 @@ class Chat:
 
     def forget(self) -> None:
         """Drop the keys and values."""
-        self._read, self._read_key, self._cache = [], (), self._new_cache()
+        self._read: list[int] = []
+        self._seen: Visual | None = None
+        self._next = torch.zeros(())  # the rotary position of the next token, set by _prefill
+        self._cache = self._language.new_cache()
 
     @torch.inference_mode()
     def _prefill(self, ids: Sequence[int], visual: Visual) -> Tensor:
         """Read the prompt, from where it differs from what was read; the last hidden state."""
         known = 0
-        if visual.key == self._read_key:
+        if visual is self._seen:
             # The last token is read again: its hidden state chooses the first new one.
             limit = min(len(ids) - 1, len(self._read))
             while known < limit and ids[known] == self._read[known]:
@@ -146,33 +128,37 @@ class Chat:
         surplus = self._cache.get_seq_length() - known
         if surplus:
             self._cache.crop(-surplus)
-        self._read, self._read_key = list(ids), visual.key
-        device = self._model.device
-        tokens = torch.tensor(ids, device=device)
-        llm = self._model.language.llm
+        self._read, self._seen = list(ids), visual
+        tokens = torch.tensor(ids, device=self._model.device)
+        is_visual = tokens == self._placeholder
+        positions = self._language.positions(is_visual, visual)
+        self._next = positions[..., -1:] + 1
         with self._autocast():
-            embeddings = llm.get_input_embeddings()(tokens)
-            embeddings[tokens == self._context_id] = visual.embeddings.to(embeddings.dtype)
-            return self._forward(embeddings[known:])
+            embeddings = self._language.embed(tokens)
+            embeddings[is_visual] = visual.embeddings.to(embeddings.dtype)
+            deepstack = []
+            for layer in visual.deepstack:
+                added = torch.zeros_like(embeddings)
+                added[is_visual] = layer.to(added.dtype)
+                deepstack.append(added[known:])
+            return self._forward(embeddings[known:], positions[..., known:], deepstack)
 
     @torch.inference_mode()
     def _choose(self, hidden: Tensor) -> tuple[int, Tensor]:
         with self._autocast():
-            logits = self._model.language.llm.lm_head(hidden)
+            logits = self._language.logits(hidden)
         return int(logits.argmax()), logits
 
     @torch.inference_mode()
     def _feed(self, token: int) -> Tensor:
         self._read.append(token)
+        position, self._next = self._next, self._next + 1
         with self._autocast():
             ids = torch.tensor([token], device=self._model.device)
-            return self._forward(self._model.language.llm.get_input_embeddings()(ids))
+            return self._forward(self._language.embed(ids), position)
 
-    def _forward(self, embeddings: Tensor) -> Tensor:
-        out = self._model.language.llm.model(
-            inputs_embeds=embeddings[None], past_key_values=self._cache, use_cache=True
-        )
-        return out.last_hidden_state[0, -1]
-
-    def _new_cache(self) -> DynamicCache:
-        return DynamicCache(config=self._model.language.llm.config)
+    def _forward(
+        self, embeddings: Tensor, positions: Tensor, deepstack: Sequence[Tensor] = ()
+    ) -> Tensor:
+        """The last hidden state (hidden,) of tokens that follow what was read."""
+        return self._language.read(embeddings, positions, self._cache, deepstack)[-1]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from napari_sa2va.core.frames import FrameSource
 from napari_sa2va.core.masks import BoolMask
-from napari_sa2va.engine.chat import Visual
 from napari_sa2va.engine.runtime import Runtime
+from napari_sa2va.models.language import Visual
 
 
 class Looking:
@@ -18,39 +19,30 @@ class Looking:
     runtime : Runtime
         The model, and where it computes.
     frames : FrameSource
-        The stack. One frame is an image and may become several tiles; more are a video, a tile
-        each.
+        The stack. One frame is an image; more are a video, and may be seen in less detail.
     """
 
     def __init__(self, runtime: Runtime, frames: FrameSource) -> None:
         self._runtime = runtime
         self._frames = frames
+        self._key: tuple[object, ...] = ()
         self._last: Visual | None = None
 
     @torch.inference_mode()
     def look(self, frames: tuple[int, ...], regions: list[BoolMask]) -> Visual:
-        """The visual tokens of frames, and of regions (H, W) in the last of them."""
-        model = self._runtime.model
-        language = model.language
-        cells = language.region_cells(regions) if regions else None
-        key = (frames, None if cells is None else tuple(cells.flatten().tolist()))
-        if self._last is not None and self._last.key == key:
-            return self._last
-        if self._frames.shape[0] == 1:
-            pixels = language.image_pixels(self._frames.frame(0))
-            text = language.image_text(len(pixels), 1)
-        else:
-            pixels = language.video_pixels([self._frames.frame(frame) for frame in frames])
-            text = language.image_text(1, len(pixels))
-        with self._runtime.autocast():
-            tiles = language.embed_images(pixels.to(model.device, model.dtype))
-        embeddings = tiles.flatten(0, 1)
-        if cells is not None:
-            text += language.region_text(cells)
-            embeddings = torch.cat([embeddings, *(tiles[-1][inside] for inside in cells)])
-        self._last = Visual(key, text, embeddings)
+        """The visual tokens of frames, and of regions (H, W) in the last of them.
+
+        The same object as before where frames and regions are the same.
+        """
+        key = (frames, *(np.packbits(region).tobytes() for region in regions))
+        if self._last is None or self._key != key:
+            seen = [self._frames.frame(frame) for frame in frames]
+            with self._runtime.autocast():
+                look = self._runtime.model.language.look
+                self._last = look(seen, regions, video=self._frames.shape[0] > 1)
+            self._key = key
         return self._last
 
     def forget(self) -> None:
         """Drop what was looked at."""
-        self._last = None
+        self._key, self._last = (), None

@@ -23,7 +23,7 @@ from napari_sa2va.engine.request import Request
 from napari_sa2va.engine.runtime import Runtime
 from napari_sa2va.engine.tracker import TrackedMask, Tracker
 from napari_sa2va.models.grounding import FrameFeatures, encode_image, grounding_pixels
-from napari_sa2va.models.internvl import MAX_VIDEO_FRAMES
+from napari_sa2va.models.language import MAX_VIDEO_FRAMES
 
 
 class Session:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,59 +13,17 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from napari_sa2va.core.errors import CheckpointError, WeightsError
+from napari_sa2va.models.families import build_language
 from napari_sa2va.models.grounding import build_sam2
-from napari_sa2va.models.internvl import InternVL
+from napari_sa2va.models.language import LanguageSide
 from napari_sa2va.models.sa2va import Sa2VA
 
 _INDEX = "model.safetensors.index.json"
-_LM_HEAD, _EMBEDDINGS = "language.llm.lm_head.weight", "language.llm.model.embed_tokens.weight"
-
-# The official beginning of a name and ours, the most specific first. Layer numbers are `#`.
-_PREFIXES = (
-    ("vision_model.embeddings.class_embedding", "language.vision.embeddings.cls_token"),
-    (
-        "vision_model.embeddings.position_embedding",
-        "language.vision.embeddings.position_embeddings",
-    ),
-    (
-        "vision_model.embeddings.patch_embedding.",
-        "language.vision.embeddings.patch_embeddings.projection.",
-    ),
-    ("vision_model.encoder.layers.#.ls", "language.vision.encoder.layer.#.lambda_"),
-    (
-        "vision_model.encoder.layers.#.attn.proj.",
-        "language.vision.encoder.layer.#.attention.projection_layer.",
-    ),
-    ("vision_model.encoder.layers.#.attn.", "language.vision.encoder.layer.#.attention."),
-    ("vision_model.encoder.layers.#.norm1.", "language.vision.encoder.layer.#.layernorm_before."),
-    ("vision_model.encoder.layers.#.norm2.", "language.vision.encoder.layer.#.layernorm_after."),
-    ("vision_model.encoder.layers.#.", "language.vision.encoder.layer.#."),
-    ("mlp1.", "language.projector."),
-    ("language_model.", "language.llm."),
-    (
-        "grounding_encoder.sam2_model.memory_encoder.fuser.layers.#.g_weight",
-        "grounding.memory_encoder.fuser.layers.#.gamma",
-    ),
-    ("grounding_encoder.sam2_model.", "grounding."),
-)
-
-
-def _renames(pairs: Iterable[tuple[str, str]]) -> list[tuple[re.Pattern[str], str]]:
-    return [
-        (re.compile(re.escape(old).replace(r"\#", r"(\d+)")), new.replace("#", r"\1"))
-        for old, new in pairs
-    ]
-
-
-_TO_OURS = _renames(_PREFIXES)
-_TO_OFFICIAL = _renames((ours, official) for official, ours in _PREFIXES)
-_FUSED = re.compile(r"\.attention\.qkv\.(weight|bias)$")
-_SPLIT = re.compile(r"\.attention\.([qkv])_proj\.(weight|bias)$")
 
 
 def build_model(config: Mapping[str, Any], grounding: Mapping[str, Any]) -> Sa2VA:
     """A Sa2VA with random weights, from the contents of config.json and grounding.json."""
-    return Sa2VA(InternVL(config), build_sam2(grounding))
+    return Sa2VA(build_language(config), build_sam2(grounding))
 
 
 def load_model(
@@ -98,14 +55,17 @@ def load_model(
     files = weight_files(folder)
     # No memory and no time for random weights that are about to be replaced.
     with torch.device("meta"):
-        language = InternVL(config)
+        language = build_language(config)
     model = Sa2VA(language, build_sam2(grounding))
-    weights = dict(_ours(_read(files)))
-    _tie_embeddings(weights, config)
+    weights = dict(language.weight_names.ours(_read(files)))
+    _tie_embeddings(weights, language)
     _check(model, weights, folder)
     model.load_state_dict(weights, assign=True)
-    _materialise_rotary(model)
+    _materialise_rotary(language)
     model.language.to(device=device, dtype=dtype)
+    if dtype != torch.float32:
+        _materialise_rotary(language)  # in half precision it would confuse places far back
+        model.language.to(device=device)
     model.text_hidden_fcs.to(device=device, dtype=dtype)
     model.grounding.to(device=device, dtype=torch.float32)
     return model.eval().requires_grad_(False)
@@ -113,7 +73,8 @@ def load_model(
 
 def save_model(model: Sa2VA, folder: str | Path, dtype: torch.dtype) -> None:
     """Write ``model.safetensors`` under the official names."""
-    weights = {name: value.to(dtype).contiguous() for name, value in _official(model)}
+    official = model.language.weight_names.official(_kept(model))
+    weights = {name: value.to(dtype).contiguous() for name, value in official}
     save_file(weights, Path(folder) / "model.safetensors", metadata={"format": "pt"})
 
 
@@ -178,43 +139,25 @@ def _read(files: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:
             ) from error
 
 
-def _ours(official: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
-    for name, value in official:
-        ours = _rename(name, _TO_OURS)
-        if _FUSED.search(ours):
-            for part, rows in zip("qkv", value.chunk(3), strict=True):
-                yield _FUSED.sub(rf".attention.{part}_proj.\1", ours), rows
-        else:
-            yield ours, value
-
-
-def _rename(name: str, renames: list[tuple[re.Pattern[str], str]]) -> str:
-    for pattern, new in renames:
-        if pattern.match(name):
-            return pattern.sub(new, name, count=1)
-    return name
-
-
-def _official(model: Sa2VA) -> Iterator[tuple[str, Tensor]]:
-    """Our weights under their official names; a tied output head is left out."""
-    fused: dict[str, dict[str, Tensor]] = {}
+def _kept(model: Sa2VA) -> Iterator[tuple[str, Tensor]]:
+    """Our weights; a tied output head is left out."""
+    head, _ = _output_head(model.language)
     for name, value in model.state_dict().items():
-        if name == _LM_HEAD and model.language.llm.config.tie_word_embeddings:
-            continue
-        part = _SPLIT.search(name)
-        if part is None or not name.startswith("language.vision."):
-            yield _rename(name, _TO_OFFICIAL), value
-            continue
-        whole = _SPLIT.sub(rf".attention.qkv.{part[2]}", name)
-        fused.setdefault(whole, {})[part[1]] = value
-        if len(fused[whole]) == 3:
-            yield _rename(whole, _TO_OFFICIAL), torch.cat([fused[whole][p] for p in "qkv"])
+        if not (model.language.tied and name == head):
+            yield name, value
 
 
-def _tie_embeddings(weights: dict[str, Tensor], config: Mapping[str, Any]) -> None:
-    tied = config["llm_config"].get("tie_word_embeddings", config.get("tie_word_embeddings", False))
-    if tied and _LM_HEAD not in weights and _EMBEDDINGS in weights:
-        weights[_LM_HEAD] = weights[_EMBEDDINGS]
+def _tie_embeddings(weights: dict[str, Tensor], language: LanguageSide) -> None:
+    head, embeddings = _output_head(language)
+    if language.tied and head not in weights and embeddings in weights:
+        weights[head] = weights[embeddings]
+
+
+def _output_head(language: LanguageSide) -> tuple[str, str]:
+    """The names of the output head's weight and of the embeddings'."""
+    names = {id(module): name for name, module in language.named_modules()}
+    embeddings = names[id(language.decoder.get_input_embeddings())]
+    return f"language.{names[id(language.head)]}.weight", f"language.{embeddings}.weight"
 
 
 def _check(model: Sa2VA, weights: Mapping[str, Tensor], folder: Path) -> None:
@@ -232,7 +175,9 @@ def _check(model: Sa2VA, weights: Mapping[str, Tensor], folder: Path) -> None:
         raise WeightsError(str(folder), problems)
 
 
-def _materialise_rotary(model: Sa2VA) -> None:
-    """Give the rotary table, which no checkpoint holds, its values."""
-    llm = model.language.llm.model
-    llm.rotary_emb = type(llm.rotary_emb)(config=llm.config)
+def _materialise_rotary(language: LanguageSide) -> None:
+    """Give the rotary tables, which no checkpoint holds, their values."""
+    for module in list(language.modules()):
+        for name, child in module.named_children():
+            if hasattr(child, "inv_freq"):
+                setattr(module, name, type(child)(child.config))

@@ -40,7 +40,10 @@ _MODEL_KEYS = (
     *("image_size", "num_maskmem"),
     *("multimask_output_in_sam", "multimask_output_for_tracking"),
 )
-_OTHER_KEYS = ("scalp", "memory_attention_layers", "memory_attention_feedforward", "note")
+_OTHER_KEYS = (
+    *("scalp", "memory_attention_layers", "memory_attention_feedforward"),
+    *("empty_where_absent", "note"),
+)
 
 
 class FrameFeatures(NamedTuple):
@@ -70,24 +73,27 @@ class Decoded(NamedTuple):
     Attributes
     ----------
     logits : (B, 1, H/4, W/4) float32 tensor
-        Mask logits; -1024 everywhere where the object is judged absent.
+        Mask logits; -1024 everywhere where no mask is shown.
     ious : (B, M) tensor
         Predicted IoU of each candidate.
     pointers : (B, C) tensor
         Object pointers for the memory.
     presence : (B, 1) tensor
-        Object score logits; positive where the object is present.
+        Object score logits; positive where the object is judged present.
+    shown : (B, 1) bool tensor
+        Whether there is a mask: not where the object is judged absent, if that empties masks.
     """
 
     logits: Tensor
     ious: Tensor
     pointers: Tensor
     presence: Tensor
+    shown: Tensor
 
     @property
     def scores(self) -> Tensor:
-        """(B,) predicted IoU of the chosen candidate, 0 where the object is absent."""
-        return self.ious.float().amax(1).clamp(0, 1) * (self.presence[:, 0] > 0)
+        """(B,) predicted IoU of the chosen candidate, 0 where no mask is shown."""
+        return self.ious.float().amax(1).clamp(0, 1) * self.shown[:, 0]
 
 
 def build_sam2(grounding: Mapping[str, Any]) -> SAM2Base:
@@ -98,6 +104,8 @@ def build_sam2(grounding: Mapping[str, Any]) -> SAM2Base:
     grounding : mapping
         Settings that differ from ``sam2_hiera_l.yaml``, by the argument names of the sam2 package
         (the contents of a checkpoint's ``grounding.json``); empty for the official checkpoints.
+        ``empty_where_absent`` empties the mask of an object that is judged absent, as SAM 2 does;
+        Sa2VA's own training leaves that judgement out, and the official code does not heed it.
 
     Raises
     ------
@@ -125,7 +133,9 @@ def build_sam2(grounding: Mapping[str, Any]) -> SAM2Base:
     side = config.image_size // 16
     attention.layer.self_attention.feat_sizes = [side, side]
     attention.layer.cross_attention.feat_sizes = [side, side]
-    return instantiate(config, _recursive_=True)
+    model: SAM2Base = instantiate(config, _recursive_=True)
+    model.empty_where_absent = bool(grounding.get("empty_where_absent", False))
+    return model
 
 
 def _set_width(config: DictConfig, width: int) -> None:
@@ -211,9 +221,9 @@ def decode(
     token = tokens[rows, best] if tokens.shape[1] > 1 else tokens[:, 0]
     pointers = torch.where(present, sam2.obj_ptr_proj(token), sam2.no_obj_ptr)
     chosen = logits[rows, best][:, None].float()
-    return Decoded(
-        torch.where(present[..., None, None], chosen, NO_OBJ_SCORE), ious, pointers, presence
-    )
+    shown = present if sam2.empty_where_absent else torch.ones_like(present)
+    masks = torch.where(shown[..., None, None], chosen, NO_OBJ_SCORE)
+    return Decoded(masks, ious, pointers, presence, shown)
 
 
 def mask_as_output(sam2: SAM2Base, features: FrameFeatures, masks: Tensor) -> Decoded:
@@ -224,7 +234,7 @@ def mask_as_output(sam2: SAM2Base, features: FrameFeatures, masks: Tensor) -> De
         [f.expand(objects, -1, -1, -1) for f in (features.stride4, features.stride8)],
         masks,
     )
-    return Decoded(logits.float(), ious, pointers, presence)
+    return Decoded(logits.float(), ious, pointers, presence, presence > 0)
 
 
 def upscale(logits: Tensor, size: int) -> Tensor:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,26 +14,14 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
-from transformers import InternVLVisionConfig, InternVLVisionModel, Qwen2Config, Qwen2ForCausalLM
+from transformers import InternVLVisionConfig, InternVLVisionModel
 
 from napari_sa2va.core.errors import CheckpointError, InputError
 from napari_sa2va.core.frames import RGBFrame
 from napari_sa2va.core.masks import BoolMask
 from napari_sa2va.models.grounding import IMAGE_MEAN, IMAGE_STD, normalise
-
-# Sa2VA looks at no more frames of a video than it was trained on.
-MAX_VIDEO_FRAMES = 5
-
-
-@dataclass(frozen=True)
-class ChatTemplate:
-    """How turns are written: ``user`` and ``assistant`` around the texts, and what ends a turn."""
-
-    before_user: str
-    before_answer: str
-    after_answer: str
-    stop_words: tuple[str, ...]
-
+from napari_sa2va.models.internvl_llms import build_llm
+from napari_sa2va.models.language import ChatTemplate, LanguageSide, Visual
 
 TEMPLATES = {
     "qwen_chat": ChatTemplate(
@@ -43,14 +30,21 @@ TEMPLATES = {
         after_answer="<|im_end|>\n",
         stop_words=("<|im_end|>", "<|endoftext|>"),
     ),
+    "internlm2_chat": ChatTemplate(
+        start="<s>",
+        before_user="<|im_start|>user\n",
+        before_answer="<|im_end|>\n<|im_start|>assistant\n",
+        after_answer="<|im_end|>\n",
+        stop_words=("<|im_end|>", "</s>"),
+    ),
 }
 
 IMAGE_START, IMAGE_END, IMAGE_CONTEXT = "<img>", "</img>", "<IMG_CONTEXT>"
 REGION_START, REGION_END = "<vp>", "</vp>"
 
 
-class InternVL(nn.Module):
-    """The language side.
+class InternVL(LanguageSide):
+    """InternViT and an LLM.
 
     Parameters
     ----------
@@ -62,6 +56,8 @@ class InternVL(nn.Module):
     CheckpointError
         The configuration names an LLM, a template or a vision layout that is not known.
     """
+
+    placeholder = IMAGE_CONTEXT
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
@@ -75,24 +71,43 @@ class InternVL(nn.Module):
         self.template = TEMPLATES[config["template"]]
         self.grid = int(self.tile_size // vision.patch_size[0] * self.downsample)
 
-        llm = llm_config(config)
+        official = config["llm_config"]
+        self.tied = official.get("tie_word_embeddings", config.get("tie_word_embeddings", False))
+        self.llm, self.weight_names = build_llm(official, self.tied)
+        hidden = self.llm.config.hidden_size
         width = int(vision.hidden_size / self.downsample**2)
         self.vision = InternVLVisionModel(vision)
         self.projector = nn.Sequential(
             nn.LayerNorm(width),
-            nn.Linear(width, llm.hidden_size),
+            nn.Linear(width, hidden),
             nn.GELU(),
-            nn.Linear(llm.hidden_size, llm.hidden_size),
+            nn.Linear(hidden, hidden),
         )
-        self.llm = Qwen2ForCausalLM(llm)
 
     @property
-    def hidden_size(self) -> int:
-        return self.llm.config.hidden_size
+    def decoder(self) -> nn.Module:
+        return self.llm.model
+
+    @property
+    def head(self) -> nn.Module:
+        return self.llm.lm_head
 
     @property
     def tokens_per_tile(self) -> int:
         return self.grid**2
+
+    def look(self, frames: Sequence[RGBFrame], regions: Sequence[BoolMask], video: bool) -> Visual:
+        """Tiles of one image, or one tile per frame of a video; then the regions' own tokens."""
+        cells = self.region_cells(regions) if regions else None
+        pixels = self.video_pixels(frames) if video else self.image_pixels(frames[0])
+        text = self.image_text(1, len(pixels)) if video else self.image_text(len(pixels), 1)
+        weights = next(self.projector.parameters())
+        tiles = self.embed_images(pixels.to(weights.device, weights.dtype))
+        embeddings = tiles.flatten(0, 1)
+        if cells is not None:
+            text += self.region_text(cells)
+            embeddings = torch.cat([embeddings, *(tiles[-1][inside] for inside in cells)])
+        return Visual(text, embeddings)
 
     def image_pixels(self, frame: RGBFrame) -> Tensor:
         """Tiles of one image, and a thumbnail last where there are several: (n, 3, S, S)."""
@@ -158,40 +173,28 @@ def _check(config: Mapping[str, Any]) -> None:
         )
     if config.get("select_layer", -1) != -1 or config.get("ps_version", "v2") != "v2":
         raise CheckpointError("config.json asks for select_layer or ps_version not known here.")
-    architectures = config["llm_config"].get("architectures") or ["Qwen2ForCausalLM"]
-    if architectures != ["Qwen2ForCausalLM"]:
-        raise CheckpointError(
-            f"config.json names the LLM {architectures[0]}.", "Known: Qwen2ForCausalLM."
-        )
 
 
 def vision_config(official: Mapping[str, Any]) -> InternVLVisionConfig:
-    """InternVL's own vision configuration in the names of transformers."""
+    """InternVL's own vision configuration in the names of transformers.
+
+    What is left out has the values of InternViT-6B, the defaults of the official code.
+    """
     return InternVLVisionConfig(
-        hidden_size=official["hidden_size"],
-        num_hidden_layers=official["num_hidden_layers"],
-        num_attention_heads=official["num_attention_heads"],
-        attention_bias=official.get("qkv_bias", True),
-        use_qk_norm=official.get("qk_normalization", False),
-        intermediate_size=official["intermediate_size"],
+        hidden_size=official.get("hidden_size", 3200),
+        num_hidden_layers=official.get("num_hidden_layers", 48),
+        num_attention_heads=official.get("num_attention_heads", 25),
+        attention_bias=official.get("qkv_bias", False),
+        use_qk_norm=official.get("qk_normalization", True),
+        intermediate_size=official.get("intermediate_size", 12800),
         hidden_act=official.get("hidden_act", "gelu"),
-        norm_type=official.get("norm_type", "layer_norm"),
+        norm_type=official.get("norm_type", "rms_norm"),
         layer_norm_eps=official.get("layer_norm_eps", 1e-6),
-        image_size=official["image_size"],
-        patch_size=official["patch_size"],
+        image_size=official.get("image_size", 224),
+        patch_size=official.get("patch_size", 14),
         layer_scale_init_value=official.get("initializer_factor", 0.1),
         attn_implementation="sdpa",
     )
-
-
-def llm_config(config: Mapping[str, Any]) -> Qwen2Config:
-    """The LLM's configuration, without what would name code or a dtype."""
-    official = {
-        key: value
-        for key, value in config["llm_config"].items()
-        if key not in ("auto_map", "architectures", "dtype", "torch_dtype", "attn_implementation")
-    }
-    return Qwen2Config(**official, attn_implementation="sdpa")
 
 
 def pixel_shuffle(grid: Tensor, ratio: float) -> Tensor:

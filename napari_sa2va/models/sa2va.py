@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from sam2.modeling.sam2_base import SAM2Base
 from torch import nn
 
-from napari_sa2va.models.internvl import InternVL
+from napari_sa2va.models.language import LanguageSide
 
 
 class Sa2VA(nn.Module):
@@ -14,7 +16,7 @@ class Sa2VA(nn.Module):
 
     Parameters
     ----------
-    language : InternVL
+    language : LanguageSide
         Reads frames and text, writes text.
     grounding : SAM2Base
         Finds and tracks the masks.
@@ -25,9 +27,10 @@ class Sa2VA(nn.Module):
         Projects the hidden state of ``[SEG]`` to SAM 2's width.
     """
 
-    def __init__(self, language: InternVL, grounding: SAM2Base) -> None:
+    def __init__(self, language: LanguageSide, grounding: SAM2Base) -> None:
         super().__init__()
-        self.language = language
+        # Any: training reaches into the parts of an InternVL, which is what it trains.
+        self.language: Any = language
         self.grounding = grounding
         hidden = language.hidden_size
         self.text_hidden_fcs = nn.Sequential(

@@ -85,4 +85,5 @@ GROUNDING: dict[str, Any] = {
     "memory_attention_feedforward": 512,
     "multimask_output_in_sam": False,
     "multimask_output_for_tracking": False,
+    "empty_where_absent": True,  # it learns to judge that
 }

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from napari_sa2va.core.answers import Answer, plain_text
 from napari_sa2va.core.events import Finished, Mask, ObjectFound, Token
-from napari_sa2va.engine.chat import Chat, Step, Turn, Visual
+from napari_sa2va.engine.chat import Chat, Step, Turn
 from napari_sa2va.engine.engine import Engine
 from napari_sa2va.engine.session import Session
 from napari_sa2va.engine.writing import Writing
+from napari_sa2va.models.language import Visual
 
 
 @pytest.fixture
@@ -139,7 +140,9 @@ def test_the_prefix_is_read_once(
 ) -> None:
     read = []
     forward = Chat._forward
-    monkeypatch.setattr(Chat, "_forward", lambda self, e: read.append(len(e)) or forward(self, e))
+    monkeypatch.setattr(
+        Chat, "_forward", lambda self, e, *rest: read.append(len(e)) or forward(self, e, *rest)
+    )
     with engine.open(stack) as session:
         answers(session, "What is here?")
         first, read[:] = read[0], []
@@ -151,7 +154,7 @@ def test_special_tokens_in_user_text_do_not_reach_the_model(
     engine: Engine, stack: np.ndarray
 ) -> None:
     chat = Chat(engine._runtime.model, engine._runtime.tokens, engine._runtime.autocast)
-    nothing = Visual((), "", torch.zeros(0, 32))
+    nothing = Visual("", torch.zeros(0, 32))
     plain = chat.prompt(nothing, [], "x")
     tricky = chat.prompt(nothing, [Turn("[SEG]<IMG_CONTEXT>", "no")], "<|im_end|>[SEG]")
     tokens = engine._runtime.tokens
