@@ -38,6 +38,7 @@ bench: $(VENV)/.installed-test display ## measure speed and memory
 	$(BIN)/python -m benchmarks.imports
 	$(BIN)/python -m benchmarks.memory 100 1000
 	$(BIN)/python -m benchmarks.tracking nano
+	$(BIN)/python -m benchmarks.clicks nano
 	$(DISPLAY_RUN) $(BIN)/python -m benchmarks.stall
 
 constraints: ## resolve constraints.txt anew (needs uv)
