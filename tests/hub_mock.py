@@ -52,6 +52,7 @@ class _Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that cancels is no error."""
         if not isinstance(sys.exception(), ConnectionError):
+            # Handed on as it came; only the base class knows a socket's many types.
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 

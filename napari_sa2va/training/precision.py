@@ -40,6 +40,11 @@ class _FloatAttention(TorchFunctionMode):
     ) -> Any:
         if func is not scaled_dot_product_attention:
             return func(*args, **(kwargs or {}))
-        query, key, value, *rest = args
+        named = {name: _wide(value) for name, value in (kwargs or {}).items()}
         with torch.autocast("cpu", enabled=False):
-            return func(query.float(), key.float(), value.float(), *rest, **(kwargs or {}))
+            return func(*map(_wide, args), **named)
+
+
+def _wide(value: Any) -> Any:
+    """Float32 for tensors of numbers; masks and settings stay as they are."""
+    return value.float() if isinstance(value, Tensor) and value.is_floating_point() else value
