@@ -26,6 +26,7 @@ from napari_sa2va.training.tokenizer import (
 from napari_sa2va.training.visual_prompts import VisualPrompt
 
 IGNORED = -100
+ASKED = -1
 TOKENS_PER_FRAME = 64
 USER = f"{TURN_START}user\n"
 ASSISTANT = f"{TURN_END}\n{TURN_START}assistant\n"
@@ -44,7 +45,11 @@ class Talk:
 
 @dataclass(frozen=True)
 class LanguageBatch:
-    """Packed sequences; `seg_*` number the [SEG] tokens of all rows."""
+    """Packed sequences.
+
+    `seg_*` number the [SEG] tokens of all rows, `said_*` the tokens from which the answer of turn
+    `said_turns` (of all turns that are about something named) is written.
+    """
 
     pixels: Tensor  # (B * F or more, 3, H, W), normalised; row by row
     ids: Tensor  # (B, T)
@@ -53,6 +58,9 @@ class LanguageBatch:
     positions: Tensor  # (B, T)
     seg_rows: Tensor  # (S,)
     seg_columns: Tensor  # (S,)
+    said_rows: Tensor  # (K,)
+    said_columns: Tensor  # (K,)
+    said_turns: Tensor  # (K,)
 
     def with_images(self, images: Sequence[NDArray[np.uint8]]) -> LanguageBatch:
         """Append images that no text speaks of."""
@@ -94,15 +102,15 @@ class Packer:
         image = IMAGE_START + IMAGE_CONTEXT * TOKENS_PER_FRAME + IMAGE_END
         return self.encode(USER + "\n".join([image] * frames))
 
-    def dialogue(self, turns: Dialogue) -> tuple[list[int], list[bool]]:
-        """Token ids of a dialogue, and which of them the model writes."""
+    def dialogue(self, turns: Dialogue) -> tuple[list[int], list[int]]:
+        """Token ids of a dialogue, and in which turn the model writes each (`ASKED`: in none)."""
         ids: list[int] = []
-        written: list[bool] = []
+        written: list[int] = []
         for number, turn in enumerate(turns):
             asked = self.encode((f"\n{USER}" if number else "") + turn.question + ASSISTANT)
             answer = self.encode(turn.answer + TURN_END)
             ids += asked + answer
-            written += [False] * len(asked) + [True] * len(answer)
+            written += [ASKED] * len(asked) + [number] * len(answer)
         return ids, written
 
     def pack(self, talks: Sequence[Talk]) -> LanguageBatch:
@@ -119,18 +127,29 @@ class Packer:
         ids[:, : len(prefix)] = prefix
         positions[:, : len(prefix)] = np.arange(len(prefix))
         speaker[:, : len(prefix)] = 0
-        for number, row in enumerate(rows):
+        said: list[tuple[int, int, int]] = []
+        turns_before = 0
+        for number, (talk, row) in enumerate(zip(talks, rows, strict=True)):
             start = len(prefix)
             for voice, (tokens, written) in enumerate(row, 1):
                 span = slice(start, start + len(tokens))
                 ids[number, span] = tokens
                 positions[number, span] = len(prefix) + np.arange(len(tokens))
                 speaker[number, span] = voice
-                answered = np.where(written, tokens, IGNORED)
+                answered = np.where(np.array(written) != ASKED, tokens, IGNORED)
                 targets[number, start : start + len(tokens) - 1] = answered[1:]
+                named = _named(talk.dialogues[voice - 1])
+                # What is written at a place is decided one place before.
+                said += [
+                    (number, start + place - 1, turns_before + named[turn])
+                    for place, turn in enumerate(written)
+                    if turn in named
+                ]
+                turns_before += len(named)
                 start += len(tokens)
         # [SEG] of a question would be a user's; only the model's own are looked at.
         seg_rows, seg_columns = np.nonzero(ids == self._seg)
+        said_rows, said_columns, said_turns = torch.tensor(said).reshape(-1, 3).unbind(1)
         return LanguageBatch(
             pixels=to_pixels(np.concatenate([talk.frames for talk in talks])),
             ids=torch.from_numpy(ids),
@@ -139,7 +158,27 @@ class Packer:
             positions=torch.from_numpy(positions),
             seg_rows=torch.from_numpy(seg_rows),
             seg_columns=torch.from_numpy(seg_columns),
+            said_rows=said_rows,
+            said_columns=said_columns,
+            said_turns=said_turns,
         )
+
+
+def _named(turns: Dialogue) -> dict[int, int]:
+    """Numbers of the turns that are about something named, and which of these each is."""
+    numbers = [number for number, turn in enumerate(turns) if turn.about is not None]
+    return {number: order for order, number in enumerate(numbers)}
+
+
+def named_turns(talks: Sequence[Talk]) -> list[tuple[Talk, Turn]]:
+    """Turns that are about something named, in the order in which `said_turns` numbers them."""
+    return [
+        (talk, turn)
+        for talk in talks
+        for turns in talk.dialogues
+        for turn in turns
+        if turn.about is not None
+    ]
 
 
 def _visibility(speaker: NDArray[np.int64]) -> NDArray[np.bool_]:

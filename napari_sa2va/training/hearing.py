@@ -10,7 +10,7 @@ from torch import Tensor
 from napari_sa2va.models.internvl import pixel_shuffle
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training.batches import LanguageBatch
-from napari_sa2va.training.looking import LAYER
+from napari_sa2va.training.looking import LAYER, MATCHING_LAYER
 from napari_sa2va.training.precision import low_precision
 from napari_sa2va.training.seeing import see
 
@@ -20,7 +20,7 @@ class Heard:
     """What the language side makes of a batch."""
 
     hidden: Tensor  # (B, T, C), after the last norm
-    middle: Tensor  # (B, T, C), as they enter the layer that is taught where to look
+    entering: dict[int, Tensor]  # (B, T, C), as they enter the layers that are taught to look
     visual: Tensor  # (B * F, V, C), as they enter the LLM
     patches: Tensor  # (B * F, P, C), as they leave the vision tower
 
@@ -44,6 +44,7 @@ def hear(model: Sa2VA, batch: LanguageBatch, context: int) -> Heard:
             use_cache=False,
             output_hidden_states=True,
         )
-    middle = states.hidden_states[LAYER]
+    taught = (MATCHING_LAYER, LAYER)
+    entering = {layer: states.hidden_states[layer].float() for layer in taught}
     hidden = states.last_hidden_state
-    return Heard(hidden.float(), middle.float(), visual.float(), patches.float())
+    return Heard(hidden.float(), entering, visual.float(), patches.float())

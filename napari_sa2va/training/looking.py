@@ -1,4 +1,4 @@
-"""Where the LLM looks when it writes [SEG]."""
+"""What some heads of the LLM compare, so that they can be taught where to look."""
 
 from __future__ import annotations
 
@@ -10,18 +10,29 @@ from transformers import Qwen2ForCausalLM
 from transformers.models.qwen2.modeling_qwen2 import apply_rotary_pos_emb
 
 LAYER = 3  # early enough that later layers can use what is found there
-HEADS = 2  # that are taught; the others look where they like
+POINTERS = slice(0, 2)  # heads of that layer that look at what is meant
+COUNTERS = slice(2, 4)  # and at how many there are; the others look where they like
+MATCHING_LAYER = 1  # before that, tokens of a clip find
+MATCHERS = slice(0, 2)  # with these heads what they show in the frames before
 
 
 def attention_logits(
-    llm: Qwen2ForCausalLM, entering: Tensor, positions: Tensor, rows: Tensor, columns: Tensor
+    llm: Qwen2ForCausalLM,
+    layer: int,
+    heads: slice,
+    entering: Tensor,
+    positions: Tensor,
+    rows: Tensor,
+    columns: Tensor,
 ) -> Tensor:
-    """What the taught heads of layer `LAYER` compare, from some tokens to all of their row.
+    """What heads of a layer compare, from some tokens to all of their row.
 
     Parameters
     ----------
+    layer, heads : int, slice
+        Whose attention.
     entering : (B, T, D) tensor
-        States that enter the layer.
+        States that enter this layer.
     positions : (B, T) tensor
         Of the tokens.
     rows, columns : (N,) tensors
@@ -29,13 +40,13 @@ def attention_logits(
 
     Returns
     -------
-    (N, HEADS, T) tensor
-        Before the softmax.
+    (N, H, T) tensor
+        Before the softmax, and before what comes later is hidden.
     """
-    layer = llm.model.layers[LAYER]
-    attention, normed = layer.self_attn, layer.input_layernorm(entering)
+    block = llm.model.layers[layer]
+    attention, normed = block.self_attn, block.input_layernorm(entering)
     query, key = (
-        project(normed).unflatten(-1, (-1, attention.head_dim))[:, :, :HEADS].transpose(1, 2)
+        project(normed).unflatten(-1, (-1, attention.head_dim))[:, :, heads].transpose(1, 2)
         for project in (attention.q_proj, attention.k_proj)
     )
     cos, sin = llm.model.rotary_emb(normed, positions)

@@ -125,3 +125,9 @@ def next_token_loss(
     logits = head(hidden[answered]).float()
     accuracy = (logits.argmax(-1) == targets[answered]).float().mean()
     return F.cross_entropy(logits, targets[answered]), accuracy.detach()
+
+
+@torch.no_grad()
+def word_losses(hidden: Tensor, head: torch.nn.Module, targets: Tensor) -> Tensor:
+    """Cross-entropy (N,) of states (N, C), measured only."""
+    return F.cross_entropy(head(hidden).float(), targets, reduction="none")

@@ -20,6 +20,7 @@ Value = bool | int | str | tuple[tuple[str | None, str], ...] | None
 
 GRAMMARS: dict[str, Grammar] = {"en": English(), "ko": Korean()}
 LANGUAGES = tuple(GRAMMARS)
+UNNAMED = ("overview", "caption", "nature")  # acts whose questions name nothing in the scene
 MANY = 21  # a count beyond which no number is said
 
 
@@ -73,7 +74,14 @@ class Reference:
 
 @dataclass(frozen=True)
 class Turn:
-    """One question with its answer; each [SEG] of the answer has its labels."""
+    """One question with its answer; each [SEG] of the answer has its labels.
+
+    Parameters
+    ----------
+    about : tuple of int, optional
+        Labels of what the question names, none where there is nothing of the kind; None where it
+        names nothing, or several things one by one.
+    """
 
     question: str
     answer: str
@@ -81,6 +89,7 @@ class Turn:
     means: str
     language: str = "en"
     value: Value = None
+    about: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -113,4 +122,6 @@ class Meaning:
     def said(self, language: str = "en", rng: Generator | None = None) -> Turn:
         """A turn that says it; in the plainest words where no generator is given."""
         question, answer = GRAMMARS[language].say(rng, self)
-        return Turn(question, answer, self.targets, self.means, language, self.value)
+        named = self.act not in UNNAMED and len(self.targets) < 2
+        about = self.references[0].labels if named else None
+        return Turn(question, answer, self.targets, self.means, language, self.value, about)

@@ -51,7 +51,7 @@ def build_source(
             few = SceneSource(rng, kind="shapes", crowded=0.0, most=5, fewest=2)
             return Speaker(tokenizer, few, clips_every=None, makers=NAMES)
         case "language":
-            return Speaker(tokenizer, _talked(rng, nuclei))
+            return Speaker(tokenizer, _talked(rng, nuclei), clips_every=4)
         case "joint":
             looked_at = SceneSource(rng, kind="shapes", crowded=0.0, most=6)
             talked = _talked(rng, nuclei)

@@ -12,13 +12,28 @@ from torch import Tensor
 
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training import language
-from napari_sa2va.training.batches import LanguageBatch, Packer, Talk, seg_targets
+from napari_sa2va.training.batches import (
+    TOKENS_PER_FRAME,
+    LanguageBatch,
+    Packer,
+    Talk,
+    named_turns,
+    seg_targets,
+)
 from napari_sa2va.training.clips import Clip, draw_clip
 from napari_sa2va.training.dense_labels import DenseLabels, dense_labels
+from napari_sa2va.training.following import Follower, Tracks, tracks
+from napari_sa2va.training.guiding import Named, guiding_losses, named_centres, named_shares
 from napari_sa2va.training.hearing import Heard, hear
 from napari_sa2va.training.language import Maker
-from napari_sa2va.training.looking import attention_logits
-from napari_sa2va.training.losses import next_token_loss, own_place_loss, place_loss, pointing_loss
+from napari_sa2va.training.looking import LAYER, POINTERS, attention_logits
+from napari_sa2va.training.losses import (
+    next_token_loss,
+    own_place_loss,
+    place_loss,
+    pointing_loss,
+    word_losses,
+)
 from napari_sa2va.training.questions import Turn
 from napari_sa2va.training.scene import Scene
 from napari_sa2va.training.spelling import Speller
@@ -29,11 +44,14 @@ MAX_FRAMES = 5  # as many of a video as Sa2VA's LLM looks at
 PLACE_WEIGHT = 0.5
 POINTING_WEIGHT = 0.5
 SPELLING_WEIGHT = 0.2
+GUIDING_WEIGHT = 0.5
+FOLLOWING_WEIGHT = 0.5
 # Means of reference in the log.
 REPORTED = (
     *("color", "shape", "color and shape", "size", "brightness"),
     *("position", "relation", "motion", "several", "all"),
 )
+ASKED = ("existence", "absent", "count", "color", "shape", "where", "which", "movement", "moves")
 
 
 @dataclass(frozen=True)
@@ -44,6 +62,8 @@ class SpokenBatch:
     targets: Tensor  # (S, G, G), over a clip the mean of its frames
     frame_targets: Tensor  # (S, F, G, G)
     means: tuple[str, ...]
+    named: Named
+    tracks: Tracks | None = None  # of clips only
     dense: DenseLabels | None = None  # of images only, those of which no text speaks last
 
 
@@ -99,7 +119,7 @@ class Speaker:
             for talk, scene in zip(talks, scenes, strict=True)
             for mask in seg_targets(talk, scene)
         ]
-        batch = self._batch(talks, [mask[None] for mask in masks])
+        batch = self._batch(talks, [mask[None] for mask in masks], scenes)
         unspoken = [self.unspoken.draw() for _ in range(self.extra)] if self.unspoken else []
         return replace(
             batch,
@@ -118,9 +138,12 @@ class Speaker:
             for turn in turns
             for labels in turn.targets
         ]
-        return self._batch(talks, masks)
+        batch = self._batch(talks, masks, clips)
+        return replace(batch, tracks=tracks(clips))
 
-    def _batch(self, talks: list[Talk], masks: Sequence[np.ndarray]) -> SpokenBatch:
+    def _batch(
+        self, talks: list[Talk], masks: Sequence[np.ndarray], shown: Sequence[Scene | Clip]
+    ) -> SpokenBatch:
         frames = torch.from_numpy(np.stack(masks))
         means = tuple(
             turn.means
@@ -129,7 +152,8 @@ class Speaker:
             for turn in turns
             for _ in turn.targets
         )
-        return SpokenBatch(self.packer.pack(talks), frames.mean(1), frames, means)
+        packed, named = self.packer.pack(talks), _named(talks, shown)
+        return SpokenBatch(packed, frames.mean(1), frames, means, named)
 
     def _dialogue(self, scene: Scene) -> tuple[Turn, ...]:
         first = language.say(self.rng, scene, self.makers)
@@ -139,9 +163,31 @@ class Speaker:
 
     def _clip_dialogues(self, clip: Clip) -> tuple[tuple[Turn, ...], ...]:
         scene = clip.scene()
-        moving = language.ask_motion(self.rng, scene)
-        told = [self._dialogue(scene) for _ in range(self.turns - 2)]
-        return (*told, *([(moving,)] * 2 if moving else ()))
+        half = self.turns // 2
+        moving = [language.ask_motion(self.rng, scene) for _ in range(half)]
+        told = [self._dialogue(scene) for _ in range(self.turns - half)]
+        return (*told, *((turn,) for turn in moving if turn))
+
+
+def _named(talks: Sequence[Talk], shown: Sequence[Scene | Clip]) -> Named:
+    """What the turns name, in the order in which they are packed."""
+    pictured = {id(talk): picture for talk, picture in zip(talks, shown, strict=True)}
+    shares, centres, means = [], [], []
+    for talk, turn in named_turns(talks):
+        picture, about = pictured[id(talk)], turn.about or ()
+        if isinstance(picture, Clip):
+            masks, first = picture.targets(about), picture.scene()
+        else:
+            masks, first = picture.target(about)[None], picture
+        shares.append(named_shares(masks))
+        centres.append(named_centres(first, about, len(masks)))
+        means.append(turn.means)
+    width = len(talks[0].frames) * TOKENS_PER_FRAME
+    return Named(
+        shares=torch.from_numpy(np.array(shares, np.float32).reshape(-1, width)),
+        centres=torch.from_numpy(np.array(centres, np.float32).reshape(-1, width)),
+        means=tuple(means),
+    )
 
 
 class LanguageStage(Stage[SpokenBatch]):
@@ -160,7 +206,7 @@ class LanguageStage(Stage[SpokenBatch]):
         super().__init__(model)
         packer = Packer(tokenizer)
         self.context = packer.encode(IMAGE_CONTEXT)[0]
-        self.speller = Speller(packer)
+        self.speller, self.follower = Speller(packer), Follower(packer)
 
     def losses(self, batch: SpokenBatch) -> dict[str, Tensor]:
         return self.spoken(hear(self.model, batch.packed, self.context), batch)[0]
@@ -171,13 +217,21 @@ class LanguageStage(Stage[SpokenBatch]):
         if batch.dense is not None:
             spelled = self.speller.loss(self.model, heard.visual, batch.dense.cells)
             losses |= {"spelled": spelled, "loss": losses["loss"] + SPELLING_WEIGHT * spelled}
+        if batch.tracks is not None:
+            followed = self.follower.losses(
+                self.model, heard, batch.packed, batch.tracks, self.context
+            )
+            total = sum(followed[name] for name in ("matched", "moved") if name in followed)
+            losses |= followed | {"loss": losses["loss"] + FOLLOWING_WEIGHT * total}
         return losses, seg
 
     def _spoken(self, heard: Heard, batch: SpokenBatch) -> tuple[dict[str, Tensor], Tensor]:
         language, packed, hidden = self.model.language, batch.packed, heard.hidden
         words, accuracy = next_token_loss(hidden, language.llm.lm_head, packed.targets)
         rows, columns = packed.seg_rows, packed.seg_columns
-        looks = attention_logits(language.llm, heard.middle, packed.positions, rows, columns)
+        looks = attention_logits(
+            language.llm, LAYER, POINTERS, heard.entering[LAYER], packed.positions, rows, columns
+        )
         # The frames come first, at the same places in all rows.
         visual = packed.ids[0] == self.context
         pointing = pointing_loss(looks[..., visual], batch.frame_targets).mean()
@@ -193,14 +247,23 @@ class LanguageStage(Stage[SpokenBatch]):
             batch.targets[:, None], batch.targets.shape[-1] // side
         )
         hits = (coarse.flatten(1).gather(1, chosen[:, None])[:, 0] > 0.3).float()
+        guided = guiding_losses(self.model, heard, packed, batch.named, self.context)
+        pointed = PLACE_WEIGHT * (place.mean() + own_place) + POINTING_WEIGHT * pointing
         losses = {
-            "loss": words + PLACE_WEIGHT * (place.mean() + own_place) + POINTING_WEIGHT * pointing,
+            "loss": words + pointed + GUIDING_WEIGHT * (guided["guided"] + guided["counted"]),
             "words": words,
             "word_accuracy": accuracy,
             "place": place.mean(),
             "pointing": pointing,
             "own_place": own_place,
+            **guided,
         }
+        said = packed.said_rows, packed.said_columns
+        spoken = word_losses(hidden[said], language.llm.lm_head, packed.targets[said])
+        for means in ASKED:
+            turns = torch.tensor([it == means for it in batch.named.means], dtype=torch.bool)
+            if turns.any():
+                losses[f"words_{means}"] = spoken[turns[packed.said_turns]].mean()
         for means in REPORTED:
             chosen_rows = [row for row, said in enumerate(batch.means) if said == means]
             if chosen_rows:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from napari_sa2va.training.looking import HEADS, LAYER, attention_logits
+from napari_sa2va.training.looking import LAYER, POINTERS, attention_logits
 from napari_sa2va.training.losses import own_place_loss, pointing_loss
 
 
@@ -26,16 +26,16 @@ def test_the_taught_logits_are_those_of_the_layer():
         entering = seen.hidden_states[LAYER]
         rows, columns = torch.tensor([0, 1]), torch.tensor([11, 7])
         positions = torch.arange(12).expand(2, 12)
-        logits = attention_logits(llm, entering, positions, rows, columns)
+        logits = attention_logits(llm, LAYER, POINTERS, entering, positions, rows, columns)
     for looking, row, column in zip(logits, rows, columns, strict=True):
-        paid = seen.attentions[LAYER][row, :HEADS, column, : column + 1]
+        paid = seen.attentions[LAYER][row, POINTERS, column, : column + 1]
         assert torch.allclose(looking[:, : column + 1].softmax(-1), paid, atol=1e-5)
 
 
 def test_looking_at_the_mask_costs_nothing():
     target = torch.zeros(1, 2, 64, 64)
     target[0, 1, 8:24, 8:24] = 1  # four tokens of the second frame
-    looks = torch.zeros(1, HEADS, 2, 8, 8)
+    looks = torch.zeros(1, 2, 2, 8, 8)
     looks[:, :, 1, 1:3, 1:3] = 30
     assert pointing_loss(looks.flatten(2), target).max() == pytest.approx(0, abs=1e-3)
     assert pointing_loss(-looks.flatten(2), target).min() > 1
