@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sa2va.core.frames import RGBFrame, check_frame, to_uint8
+from napari_sa2va.core.regions import Region
 from napari_sa2va.widgets._geometry import StackGeometry, full_resolution, unit_factors
 
 if TYPE_CHECKING:
@@ -78,6 +79,15 @@ class ViewedFrames:
         return self._geometry.stack_shape
 
     @property
+    def geometry(self) -> StackGeometry:
+        """How the reference image is read as a stack."""
+        return self._geometry
+
+    def within(self, region: Region) -> ViewedFrames:
+        """The same frames, of a region only."""
+        return ViewedFrames(self._layers, self._geometry.within(region))
+
+    @property
     def key(self) -> tuple[object, ...]:
         """Equal keys mean equal frames, as long as the data stay."""
         return (self._geometry, *(layer.key for layer in self._layers))
@@ -103,14 +113,27 @@ class ViewedFrames:
         start = layer.matrix @ geometry.position(frame) + layer.offset
         steps = layer.matrix[:, [geometry.rows, geometry.columns]]  # per row and per column
         in_plane = np.abs(steps).max(1) > 1e-9
+        # Only what the region needs is read: it may be a corner of a huge image.
+        height, width = self.shape[1:]
+        far = start + steps @ (height - 1, width - 1)
+        across = start + steps[:, 0] * (height - 1), start + steps[:, 1] * (width - 1)
+        corners = np.rint(np.stack((start, far, *across))).astype(int)
         index: list[int | slice] = []
+        begin = np.zeros(len(start))
         for axis, here in enumerate(start):
-            nearest = int(np.rint(here))
-            if not in_plane[axis] and not 0 <= nearest < layer.data.shape[axis]:
+            size, nearest = layer.data.shape[axis], int(np.rint(here))
+            if not in_plane[axis]:
+                if not 0 <= nearest < size:
+                    return None
+                index.append(nearest)
+                continue
+            low, high = corners[:, axis].min(), corners[:, axis].max() + 1
+            if high <= 0 or low >= size:
                 return None
-            index.append(slice(None) if in_plane[axis] else nearest)
+            begin[axis] = max(0, low)
+            index.append(slice(max(0, low), min(size, high)))
         values = np.asarray(layer.data[tuple(index)])
-        return _sample(values, steps[in_plane], start[in_plane], self.shape[1:])
+        return _sample(values, steps[in_plane], (start - begin)[in_plane], self.shape[1:])
 
 
 def snapshot(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from napari_sa2va.core.regions import Region
 
 if TYPE_CHECKING:
     import napari
@@ -27,6 +29,8 @@ class StackGeometry:
         The axes of y and x in a frame.
     fixed : tuple of int
         Where the stack lies on all other axes; entries of the three axes above are 0.
+    region : tuple of int or None
+        The half-open box (y0, x0, y1, x1) of each frame that the stack consists of; None: all.
     """
 
     shape: tuple[int, ...]
@@ -34,24 +38,42 @@ class StackGeometry:
     rows: int
     columns: int
     fixed: tuple[int, ...]
+    region: Region | None = None
 
     @property
     def stack_shape(self) -> tuple[int, int, int]:
-        """(T, H, W)."""
+        """(T, H, W), of the region where there is one."""
         frames = 1 if self.time_axis is None else self.shape[self.time_axis]
-        return frames, self.shape[self.rows], self.shape[self.columns]
+        y0, x0, y1, x1 = self.box
+        return frames, y1 - y0, x1 - x0
+
+    @property
+    def box(self) -> Region:
+        """What the stack covers of each frame of the image."""
+        return self.region or (0, 0, self.shape[self.rows], self.shape[self.columns])
+
+    @property
+    def whole(self) -> StackGeometry:
+        """The same without a region."""
+        return replace(self, region=None)
+
+    def within(self, region: Region) -> StackGeometry:
+        """The same, of a region only."""
+        return replace(self, region=None if region == self.whole.box else region)
 
     def position(self, frame: int) -> tuple[int, ...]:
         """The index of the first pixel of a frame."""
         position = list(self.fixed)
+        position[self.rows], position[self.columns] = self.box[:2]
         if self.time_axis is not None:
             position[self.time_axis] = frame
         return tuple(position)
 
     def plane(self, array: npt.NDArray[Any], frame: int) -> npt.NDArray[Any]:
-        """The (H, W) view of a frame in an array of the stack's shape."""
+        """The (H, W) view of a frame in an array of the image's shape."""
         index: list[int | slice] = list(self.position(frame))
-        index[self.rows] = index[self.columns] = slice(None)
+        y0, x0, y1, x1 = self.box
+        index[self.rows], index[self.columns] = slice(y0, y1), slice(x0, x1)
         plane = array[tuple(index)]
         return plane if self.rows < self.columns else plane.T
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from napari_sa2va.core.events import Mask
 from napari_sa2va.core.masks import BoolMask
+from napari_sa2va.core.regions import Region
 from napari_sa2va.widgets._geometry import StackGeometry
 from napari_sa2va.widgets._undo import PlaneChange, UndoStep
 
@@ -39,6 +41,12 @@ class LabelsWriter:
         self._step = step
         self.seen: dict[int, int] = {}
         self.written: dict[int, int] = {}
+
+    def within(self, region: Region) -> LabelsWriter:
+        """Writes the same run, masks of a region."""
+        part = copy(self)  # what was seen and written stays one account
+        part._geometry = self._geometry.within(region)
+        return part
 
     def plane(self, frame: int) -> npt.NDArray[Any]:
         """The labels of a frame, (H, W)."""

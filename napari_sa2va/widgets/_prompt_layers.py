@@ -127,7 +127,7 @@ class PromptLayers:
             features=pd.DataFrame(columns),
             name=POINTS_NAME,
             size=_point_size(image),
-            **_place(image, "points"),
+            **place_of(image, "points"),
         )
 
     def _new_boxes(self, image: Image) -> Shapes:
@@ -141,7 +141,7 @@ class PromptLayers:
             feature_defaults={"object": 1},
             features=pd.DataFrame({"object": pd.Series(dtype=int)}),
             name=BOXES_NAME,
-            **_place(image, "boxes"),
+            **place_of(image, "boxes"),
         )
 
     def _find(self, image: Image, kind: str) -> Layer | None:
@@ -163,7 +163,7 @@ def described(prompts: FramePrompts, frame: int) -> list[dict[str, Any]]:
     return kept
 
 
-def _place(image: Image, kind: str) -> dict[str, object]:
+def place_of(image: Image, kind: str) -> dict[str, object]:
     """What binds a layer to an image: prompts then lie in the image's data coordinates."""
     return {
         "affine": image.affine,

@@ -12,6 +12,7 @@ from superqt.utils import signals_blocked
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.prompts import FramePrompts
 from napari_sa2va.core.records import ObjectRecord
+from napari_sa2va.core.regions import seen_from
 from napari_sa2va.widgets._prompt_layers import DrawnPrompts, PromptLayers
 from napari_sa2va.widgets._prompt_panel import POLARITY_KEY, PromptPanel
 from napari_sa2va.widgets._sent import Sent
@@ -83,12 +84,15 @@ class Prompting(QObject):
                 _nothing_on(sent.frame, sorted(by_frame)), "Describe an object, click it or box it."
             )
         chosen = new or ({} if has_text else drawn)
-        shape = sent.geometry.stack_shape[1:]
+        shape = sent.geometry.whole.stack_shape[1:]
         self._using = {keys[label]: prompts for label, prompts in chosen.items()}
-        return {
+        checked = {
             label: given.checked(shape, label in records and sent.frame in records[label].scores)
             for label, given in chosen.items()
         }
+        for given in checked.values():
+            seen_from(given, sent.geometry.box)  # said before the run, not in its middle
+        return checked
 
     def taken_were_used(self, used: bool) -> None:
         """The run with the prompts taken last ended: were they used?"""

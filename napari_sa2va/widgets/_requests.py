@@ -8,6 +8,7 @@ from dataclasses import replace
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.events import Event, ObjectFound, Progress
 from napari_sa2va.core.prompts import FramePrompts
+from napari_sa2va.core.regions import around, is_cut, seen_from, widened
 from napari_sa2va.widgets._labels_writer import restore
 from napari_sa2va.widgets._sessions import Sessions
 from napari_sa2va.widgets._undo import UndoStep
@@ -16,7 +17,12 @@ from napari_sa2va.widgets._work import Work, apply, closing_if_possible, known_t
 
 
 def segment(
-    work: Work, frame: int, text: str, sentence: str, prompts: Mapping[int, FramePrompts]
+    work: Work,
+    frame: int,
+    text: str,
+    sentence: str,
+    prompts: Mapping[int, FramePrompts],
+    closely: bool = False,
 ) -> Iterator[Update]:
     """Objects in one frame: what a description names, and what was clicked and drawn.
 
@@ -31,20 +37,39 @@ def segment(
     sentence : str
         How it is put to the model.
     prompts : dict of int to FramePrompts
-        By label.
+        By label, in the coordinates of the whole frame.
+    closely : bool
+        Look at each prompt by itself, in a region whose scale suits the object.
     """
     yield from _loading(work)
-    session = work.open()
     if text:
+        session = work.open()
         events = session.ask(sentence, [frame], track=False, remember=False)
         yield from apply(work, session, _call_it(text, sentence, events), asked=text)
     for done, (label, given) in enumerate(prompts.items()):
         yield Progress(done, len(prompts), "objects")
-        session_id = known_to_session(work, session, label, frame, corrects=True)
-        points = [(point.y, point.x, point.positive) for point in given.points]
-        box = given.box and (given.box.y0, given.box.x0, given.box.y1, given.box.x1)
-        events = session.segment(session_id, frame, points or None, box)
-        yield from apply(work, session, events, by_hand=True)
+        yield from (_closely if closely else _prompted)(work, frame, label, given)
+
+
+def _prompted(work: Work, frame: int, label: int, prompts: FramePrompts) -> Iterator[Update]:
+    """One object, by what was clicked and drawn."""
+    session, given = work.open(), seen_from(prompts, work.frames.geometry.box)
+    session_id = known_to_session(work, session, label, frame, corrects=True)
+    points = [(point.y, point.x, point.positive) for point in given.points]
+    box = given.box and (given.box.y0, given.box.x0, given.box.y1, given.box.x1)
+    events = session.segment(session_id, frame, points or None, box)
+    yield from apply(work, session, events, by_hand=True)
+
+
+def _closely(work: Work, frame: int, label: int, prompts: FramePrompts) -> Iterator[Update]:
+    """The same in a region around the prompts, which widens while it cuts the mask off."""
+    _, height, width = work.frames.geometry.whole.stack_shape
+    region, cut = around(prompts, (height, width)), True
+    while cut:
+        part = work.within(region)
+        yield from _prompted(part, frame, label, prompts)
+        cut = is_cut(part.writer.mask_of(label, frame), region, (height, width))
+        region = widened(region, (height, width))
 
 
 def propagate(

@@ -140,11 +140,11 @@ class Sa2VAWidget(QWidget):
 
     def add_points(self) -> None:
         """Open the points layer of the image, ready for clicks."""
-        self._attempt(lambda: self.prompting.open_points(self.picker.sent().image))
+        self._attempt(lambda: self.prompting.open_points(self.picker.needed_image()))
 
     def add_boxes(self) -> None:
         """Open the boxes layer of the image, ready for drawing."""
-        self._attempt(lambda: self.prompting.open_boxes(self.picker.sent().image))
+        self._attempt(lambda: self.prompting.open_boxes(self.picker.needed_image()))
 
     def new_object(self) -> None:
         """Let the next prompts be for an object that is not there yet."""

@@ -38,6 +38,8 @@ class Sent:
         Where the viewer stands.
     start, stop : int
         Half-open range of frames.
+    closely : bool
+        Whether each click and box is looked at in a region around it.
     """
 
     image: Image
@@ -46,6 +48,7 @@ class Sent:
     frame: int
     start: int
     stop: int
+    closely: bool = False
 
     def check_frame(self) -> None:
         """Raise InputError where the viewer stands outside the range."""

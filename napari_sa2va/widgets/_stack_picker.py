@@ -1,4 +1,4 @@
-"""What is sent: which layers, which axis is time, which frames."""
+"""What is sent: which layers, which axis is time, which frames, and which part of them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from napari_sa2va.widgets._geometry import (
     slider_axes,
     stack_geometry,
 )
+from napari_sa2va.widgets._region_picker import DRAWN, RegionPicker
 from napari_sa2va.widgets._sent import Sent
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class StackPicker(QWidget):
         for box in (self.first, self.last):
             box.setMaximum(0)
         self.total = QLabel(self)
+        self.region = RegionPicker(viewer, self)
 
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -71,6 +73,8 @@ class StackPicker(QWidget):
         layout.addWidget(QLabel("Frames", self), 2, 0)
         for column, widget in enumerate((self.first, QLabel("to", self), self.last, self.total), 1):
             layout.addWidget(widget, 2, column)
+        layout.addWidget(QLabel("Region", self), 3, 0)
+        layout.addWidget(self.region, 3, 1, 1, 4)
         layout.setColumnStretch(1, 1)
         layout.setColumnStretch(3, 1)
 
@@ -79,6 +83,7 @@ class StackPicker(QWidget):
         self.axis.currentIndexChanged.connect(self._on_axis)
         self.first.valueChanged.connect(self._on_first)
         self.last.valueChanged.connect(self._on_last)
+        self.region.textActivated.connect(self._on_region_chosen)
         self._connect_viewer()
         self.refresh()
 
@@ -110,18 +115,27 @@ class StackPicker(QWidget):
         images = self._images()
         return max(images, key=lambda image: image.ndim) if images else None
 
-    def sent(self) -> Sent:
-        """What is sent, as it looks now. Raises InputError where there is nothing to send."""
+    def needed_image(self) -> Image:
+        """The image whose pixels count. Raises InputError where there is none."""
         image = self.image
         if image is None:
             raise InputError(
                 "There is no image to send.", "Open one, or make an image layer visible."
             )
+        return image
+
+    def sent(self) -> Sent:
+        """What is sent, as it looks now. Raises InputError where there is nothing to send."""
+        image = self.needed_image()
         geometry = stack_geometry(self._viewer, image, self.time_axis)
+        region = self.region.region(image, geometry)
+        if region is not None:
+            geometry = geometry.within(region)
         frames = snapshot(self._viewer, image, self._images(), geometry)
         frame = self.frame or 0
         stop = min(self.last.value() + 1, geometry.stack_shape[0])
-        return Sent(image, geometry, frames, frame, min(self.first.value(), stop - 1), stop)
+        start = min(self.first.value(), stop - 1)
+        return Sent(image, geometry, frames, frame, start, stop, self.region.is_close)
 
     @property
     def geometry(self) -> StackGeometry | None:
@@ -188,6 +202,10 @@ class StackPicker(QWidget):
 
     def _on_axis_chosen(self) -> None:
         self._axis_chosen = True
+
+    def _on_region_chosen(self, chosen: str) -> None:
+        if chosen == DRAWN and self.image is not None:
+            self.region.open_layer(self.image)
 
     def _refresh_axes(self, *_: object) -> None:
         image = self.image

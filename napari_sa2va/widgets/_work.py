@@ -14,6 +14,7 @@ from napari_sa2va.core.errors import Sa2VAError
 from napari_sa2va.core.events import Event, Failed, Mask, ObjectFound, Progress, Token
 from napari_sa2va.core.masks import BoolMask
 from napari_sa2va.core.records import ObjectRecord
+from napari_sa2va.core.regions import Region
 from napari_sa2va.widgets._frames import ViewedFrames
 from napari_sa2va.widgets._labels_writer import LabelsWriter
 from napari_sa2va.widgets._object_labels import present_frames
@@ -51,6 +52,10 @@ class Work:
     def open(self) -> BackendSession:
         """The session; loads the model if need be."""
         return self.sessions.session(self.frames)
+
+    def within(self, region: Region) -> Work:
+        """The same work on a region."""
+        return replace(self, frames=self.frames.within(region), writer=self.writer.within(region))
 
     def new_label(self) -> int:
         """The next label that is free."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_warning
@@ -105,7 +106,7 @@ class Workbench(QObject):
         """Take up the objects of an image."""
         if self.runner.is_running:
             return
-        self._geometry = geometry
+        self._geometry = None if geometry is None else geometry.whole
         if image is None or self.objects is None or not self.objects.belongs_to(image):
             self.objects = None if image is None else ObjectLabels(self._viewer, image)
             self.undo_stack = UndoStack()
@@ -126,7 +127,7 @@ class Workbench(QObject):
         for label, given in prompts.items():
             record = self.records.setdefault(label, ObjectRecord(label))
             record.prompts += described(given, sent.frame)
-        self._run(requests.segment(work, sent.frame, text, sentence, prompts))
+        self._run(requests.segment(work, sent.frame, text, sentence, prompts, sent.closely))
 
     def propagate(
         self, sent: Sent, labels: Sequence[int], legs: Sequence[tuple[int, int, bool]]
@@ -143,7 +144,8 @@ class Workbench(QObject):
 
     def clear(self, sent: Sent) -> None:
         """Erase all objects; it can be undone."""
-        work = self._begin("Clear objects", sent)
+        # Objects may reach beyond the region.
+        work = self._begin("Clear objects", replace(sent, geometry=sent.geometry.whole))
         self.records.clear()
         self._run(requests.clear(work))
 
