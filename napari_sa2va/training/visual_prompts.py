@@ -46,10 +46,11 @@ def draw_prompt(
 
 def _second_click(rng: Generator, scene: Scene, target: int) -> tuple[float, float, int]:
     """Half the time one that says what does not belong: a neighbour or the background."""
-    if rng.random() < 0.5:
-        return (*_inside(rng, scene, target), POSITIVE)
     others = [label for label in scene.clickable if label != target]
-    if others and rng.random() < 0.7:
+    background = not scene.labels.all()
+    if rng.random() < 0.5 or not (others or background):
+        return (*_inside(rng, scene, target), POSITIVE)
+    if others and (not background or rng.random() < 0.7):
         return (*_inside(rng, scene, others[int(rng.integers(len(others)))]), NEGATIVE)
     return (*_inside(rng, scene, 0), NEGATIVE)
 

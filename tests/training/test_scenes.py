@@ -17,6 +17,7 @@ from napari_sa2va.training.styles import draw_style
 from napari_sa2va.training.visual_prompts import (
     BOX_END,
     BOX_START,
+    NEGATIVE,
     POSITIVE,
     box,
     click,
@@ -149,6 +150,19 @@ def test_small_objects_can_be_clicked_but_are_not_talked_about():
     assert scene.clickable == (1, 2)
     rng = np.random.default_rng(0)
     assert {draw_prompt(rng, scene, 1).target for _ in range(20)} == {1, 2}
+
+
+@pytest.mark.parametrize("objects", [1, 2])
+def test_a_scene_without_background_can_be_clicked(objects):
+    labels = np.ones((256, 256), np.uint8)
+    labels[:, 128:] = objects
+    said = {number: {"noun": "nucleus"} for number in range(1, objects + 1)}
+    scene = Scene(np.zeros((256, 256, 3), np.uint8), labels, describe(labels, said), "fluorescence")
+    rng = np.random.default_rng(0)
+    for prompt in (draw_prompt(rng, scene, 3, target=1) for _ in range(40)):
+        for (x, y), kind in zip(prompt.points.astype(int), prompt.kinds, strict=True):
+            if kind in (NEGATIVE, POSITIVE):
+                assert (labels[y, x] == 1) == (kind == POSITIVE)
 
 
 def test_visual_prompts_lie_on_their_object():
