@@ -55,7 +55,9 @@ def build_source(
         case "joint":
             looked_at = SceneSource(rng, kind="shapes", crowded=0.0, most=6)
             talked = _talked(rng, nuclei)
-            speaker = Speaker(tokenizer, talked, looked_at, images=10, extra=6, turns=7)
+            speaker = Speaker(
+                tokenizer, talked, looked_at, images=10, extra=6, turns=7, clips_every=4
+            )
             return JointSource(speaker, _clicker(rng, nuclei))
         case "memory":
             return ClipSource(rng)
