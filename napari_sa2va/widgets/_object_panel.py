@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
 from napari_sa2va.core.records import ObjectRecord
@@ -29,6 +29,11 @@ class ObjectPanel(QWidget):
         self._frame = 0
 
         self.table = ObjectTable(self)
+        self.review = QPushButton("Review…", self)
+        self.review.setToolTip(
+            "Open the timeline of the objects under the viewer, and go from one doubtful mask to "
+            "the next"
+        )
         self.verify = QCheckBox("Mask is right in this frame", self)
         self.verify.setToolTip(
             "The selected object's mask in the frame shown is verified. "
@@ -40,7 +45,10 @@ class ObjectPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.table)
-        layout.addWidget(self.verify)
+        below = QHBoxLayout()
+        below.addWidget(self.verify, 1)
+        below.addWidget(self.review)
+        layout.addLayout(below)
 
         self.table.object_selected.connect(self._show_verified)
         self.verify.clicked.connect(self._on_verify)

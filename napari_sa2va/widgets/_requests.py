@@ -12,7 +12,13 @@ from napari_sa2va.core.regions import around, is_cut, seen_from, widened
 from napari_sa2va.widgets._labels_writer import restore
 from napari_sa2va.widgets._sessions import Sessions
 from napari_sa2va.widgets._undo import UndoStep
-from napari_sa2va.widgets._updates import ConversationBegan, FramesChanged, SameObject, Update
+from napari_sa2va.widgets._updates import (
+    ConversationBegan,
+    FramesChanged,
+    MaskWritten,
+    SameObject,
+    Update,
+)
 from napari_sa2va.widgets._work import Work, apply, closing_if_possible, known_to_session
 
 
@@ -134,6 +140,13 @@ def undo(sessions: Sessions, step: UndoStep, labels: Iterable[int]) -> Iterator[
     """Take a run back; the session forgets the objects, their masks tell it anew."""
     yield FramesChanged(tuple(restore(step)))
     sessions.forget(labels)
+
+
+def reject(work: Work, label: int, frame: int) -> Iterator[Update]:
+    """Erase an object's mask in a frame; the session forgets the object, its masks tell it anew."""
+    work.writer.erase([label], frame)
+    yield MaskWritten(frame, label, 0.0)
+    work.sessions.forget([label])
 
 
 def clear(work: Work) -> Iterator[Update]:

@@ -22,6 +22,7 @@ from napari_sa2va.widgets._geometry import go_to_frame
 from napari_sa2va.widgets._object_panel import ObjectPanel
 from napari_sa2va.widgets._prompt_panel import PromptPanel
 from napari_sa2va.widgets._prompting import Prompting
+from napari_sa2va.widgets._reviewing import Reviewing
 from napari_sa2va.widgets._run_panel import RunPanel
 from napari_sa2va.widgets._sent import Sent
 from napari_sa2va.widgets._sessions import sessions_on
@@ -61,6 +62,7 @@ class Sa2VAWidget(QWidget):
         self.chat = ChatPanel(self)
         self.prompting = Prompting(viewer, self.prompts)
         self.workbench = Workbench(viewer, sessions_on(backend, BUNDLED), self)
+        self.reviewing = Reviewing(viewer, self.workbench, self)
         self._info_timer = QTimer(self, interval=_INFO_MS)
 
         self._lay_out()
@@ -103,6 +105,9 @@ class Sa2VAWidget(QWidget):
         self.table.object_opened.connect(self.go_to_object)
         self.table.objects.renamed.connect(self.workbench.rename)
         self.objects.verified.connect(self._on_verified)
+        self.objects.review.clicked.connect(self.reviewing.open)
+        self.reviewing.opened.connect(self._on_review_opened)
+        self.workbench.masks_changed.connect(self.reviewing.touch)
         self._viewer.dims.events.point.connect(self._on_moved)
         self.chat.sent.connect(self.ask)
         self.chat.stop_requested.connect(self.workbench.runner.cancel)
@@ -156,6 +161,7 @@ class Sa2VAWidget(QWidget):
         self.prompts.object_id.setValue(object_id)
         if self.workbench.objects is not None:
             self.workbench.objects.select(object_id)
+        self._on_moved()
 
     def go_to_object(self, object_id: int) -> None:
         """Select an object and go to the first frame that it is in."""
@@ -167,6 +173,17 @@ class Sa2VAWidget(QWidget):
         frame, geometry = objects.records[object_id].first_frame, self.picker.geometry
         if frame is not None and geometry is not None:
             go_to_frame(self._viewer, objects.image, geometry, frame)
+
+    def go_to(self, object_id: int, frame: int) -> None:
+        """Select an object and go to a frame."""
+        objects, geometry = self.workbench.objects, self.picker.geometry
+        if objects is not None and geometry is not None:
+            self.select_object(object_id)
+            go_to_frame(self._viewer, objects.image, geometry, frame)
+
+    def reject(self, object_id: int, frame: int) -> None:
+        """Erase an object's mask in a frame: it is wrong."""
+        self._attempt(lambda: self.workbench.reject(self._sent(), object_id, frame))
 
     def choose_model(self, model: str) -> None:
         """Use another model from now on; objects stay."""
@@ -190,6 +207,7 @@ class Sa2VAWidget(QWidget):
         self._info_timer.stop()
         self._viewer.dims.events.point.disconnect(self._on_moved)
         self.picker.end()
+        self.reviewing.end()
         self.workbench.end()
 
     def _attempt(self, action: Callable[[], None]) -> None:
@@ -247,11 +265,18 @@ class Sa2VAWidget(QWidget):
         frame = self.picker.frame
         if frame is not None:
             self.objects.show_frame(frame)
+            self.reviewing.stand_at(self.table.selected_id, frame)
 
     def _on_verified(self, object_id: int, verified: bool) -> None:
         frame = self.picker.frame
         if frame is not None:
             self.workbench.verify(object_id, frame, verified)
+
+    def _on_review_opened(self) -> None:
+        panel = self.reviewing.panel
+        panel.chosen.connect(self.go_to)
+        panel.accepted.connect(lambda label, frame: self.workbench.verify(label, frame, True))
+        panel.rejected.connect(self.reject)
 
     def _on_started(self, title: str) -> None:
         self._running = title
@@ -282,6 +307,7 @@ class Sa2VAWidget(QWidget):
             self.objects.show_records({}, lambda _: (0.5, 0.5, 0.5))
         else:
             self.objects.show_records(objects.records, objects.color)
+        self.reviewing.refresh(self.picker.last.maximum() + 1)
         self._show_possible()
 
     def _on_object_found(self, found: ObjectFound) -> None:

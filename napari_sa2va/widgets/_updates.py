@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from napari_sa2va.core.events import Failed, Finished, ObjectFound, Progress, Token
+from napari_sa2va.core.review import MaskFacts
 
 
 @dataclass(frozen=True)
 class MaskWritten:
-    """An object's mask is in the labels of a frame."""
+    """An object's mask is in the labels of a frame; `facts` is None where it is empty."""
 
     frame: int
     object_id: int
     score: float
+    facts: MaskFacts | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from napari_sa2va.core.events import Event, Failed, Mask, ObjectFound, Progress,
 from napari_sa2va.core.masks import BoolMask
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.regions import Region
+from napari_sa2va.core.review import measure
 from napari_sa2va.widgets._frames import ViewedFrames
 from napari_sa2va.widgets._labels_writer import LabelsWriter
 from napari_sa2va.widgets._object_labels import present_frames
@@ -104,7 +105,9 @@ def apply(
                         yield SameObject(label, known)
                     elif by_hand or not work.protects(label, event.frame):
                         work.writer.write(replace(event, object_id=label))
-                        yield MaskWritten(event.frame, label, event.score)
+                        origin = work.frames.geometry.box[:2]
+                        facts = measure(event.mask, origin)
+                        yield MaskWritten(event.frame, label, event.score, facts)
                 case Failed(message, hint):
                     raise Sa2VAError(message, hint)
                 case Token() | Progress():

@@ -13,6 +13,7 @@ from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.events import Failed, ObjectFound, Progress, Token
 from napari_sa2va.core.prompts import FramePrompts
 from napari_sa2va.core.records import ObjectRecord
+from napari_sa2va.core.review import MaskFacts
 from napari_sa2va.widgets import _requests as requests
 from napari_sa2va.widgets._geometry import StackGeometry
 from napari_sa2va.widgets._hand_edits import Stroke, Strokes, take_up
@@ -60,6 +61,8 @@ class Workbench(QObject):
         What was said before is forgotten: what is sent has changed.
     label_selected : int
         The user selected an object in the Labels layer.
+    masks_changed : set of (int, int)
+        Masks of these objects in these frames were written.
     recolored
         The objects have other colours now.
     """
@@ -73,6 +76,7 @@ class Workbench(QObject):
     answer_grew = Signal(str)
     conversation_began = Signal()
     label_selected = Signal(int)
+    masks_changed = Signal(object)
     recolored = Signal()
 
     def __init__(
@@ -84,6 +88,8 @@ class Workbench(QObject):
         self.runner = Runner(self)
         self.undo_stack = UndoStack()
         self.objects: ObjectLabels | None = None
+        self.facts: dict[int, dict[int, MaskFacts]] = {}
+        self._masks: set[tuple[int, int]] = set()
         self._geometry: StackGeometry | None = None
         self._step: UndoStep | None = None
         self._writer: LabelsWriter | None = None
@@ -110,6 +116,7 @@ class Workbench(QObject):
         if image is None or self.objects is None or not self.objects.belongs_to(image):
             self.objects = None if image is None else ObjectLabels(self._viewer, image)
             self.undo_stack = UndoStack()
+            self.facts = {}
             self._watch_layer()
             self.objects_changed.emit()
 
@@ -147,7 +154,16 @@ class Workbench(QObject):
         # Objects may reach beyond the region.
         work = self._begin("Clear objects", replace(sent, geometry=sent.geometry.whole))
         self.records.clear()
+        self.facts.clear()
         self._run(requests.clear(work))
+
+    def reject(self, sent: Sent, object_id: int, frame: int) -> None:
+        """Erase an object's mask in a frame: a person says that it is wrong."""
+        sent = replace(sent, geometry=sent.geometry.whole)
+        work = self._begin("Wrong mask", sent)
+        record = self.records[object_id]
+        record.verified_frames = [at for at in record.verified_frames if at != frame]
+        self._run(requests.reject(work, object_id, frame))
 
     def undo(self) -> None:
         """Take back the last run."""
@@ -155,6 +171,8 @@ class Workbench(QObject):
         if step is None or self.objects is None:
             return
         changed = step.objects_changed(self.records)
+        for label in changed:
+            self.facts.pop(label, None)
         self.objects.records = copied(step.records)
         self.started.emit(f"Undo: {step.title}")
         self._run(requests.undo(self.sessions, step, changed))
@@ -202,8 +220,9 @@ class Workbench(QObject):
                 self.conversation_began.emit()
             case ObjectFound():
                 self._on_found(update)
-            case MaskWritten(frame, object_id, score):
+            case MaskWritten(frame, object_id, score, facts):
                 self.records.setdefault(object_id, ObjectRecord(object_id)).scores[frame] = score
+                self._measure(object_id, frame, facts)
                 self._redraw.soon(frame)
             case SameObject(object_id, known_as):
                 self.records.pop(object_id, None)
@@ -215,6 +234,13 @@ class Workbench(QObject):
                 self._redraw.soon()
             case Failed(message, hint):
                 show_error(f"{message} {hint}".strip())
+
+    def _measure(self, object_id: int, frame: int, facts: MaskFacts | None) -> None:
+        self._masks.add((object_id, frame))
+        known = self.facts.setdefault(object_id, {})
+        known.pop(frame, None)
+        if facts is not None:
+            known[frame] = facts
 
     def _on_found(self, found: ObjectFound) -> None:
         record = self.records.setdefault(found.object_id, ObjectRecord(found.object_id))
@@ -258,6 +284,9 @@ class Workbench(QObject):
             self._attach()
             self._redraw.draw(self.objects.attach(), self.objects.image, self._geometry, stale)
         self.objects_changed.emit()
+        masks, self._masks = self._masks, set()
+        if masks:
+            self.masks_changed.emit(masks)
 
     def _publish(self) -> None:
         if self.objects is not None:
@@ -280,6 +309,8 @@ class Workbench(QObject):
         objects = self.objects
         if objects is not None and self._geometry is not None:
             painted = take_up(strokes, objects.array, self._geometry, objects.records)
+            for label in painted:
+                self.facts.pop(label, None)
             self.sessions.forget(painted)
             self._publish()
 

@@ -1,0 +1,96 @@
+"""Which masks a person should look at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_sa2va.core.masks import BoolMask
+from napari_sa2va.core.records import ObjectRecord
+
+LOW_SCORE = 0.6
+# From one frame to the next: as many times the area; as many times its diameter of way.
+AREA_JUMP = 2.0
+WAY_JUMP = 1.0
+FLOODED = 0.5  # share of the frame
+
+
+@dataclass(frozen=True)
+class MaskFacts:
+    """What a mask measures: pixels, centre (y, x) in pixels, share of what was sent."""
+
+    area: int
+    y: float
+    x: float
+    share: float
+
+
+def measure(mask: BoolMask, origin: tuple[int, int] = (0, 0)) -> MaskFacts | None:
+    """Measure a mask (H, W) whose first pixel lies at `origin`; None for an empty one."""
+    by_row, by_column = mask.sum(1), mask.sum(0)
+    area = int(by_row.sum())
+    if area == 0:
+        return None
+    y = float(by_row @ np.arange(len(by_row))) / area + origin[0]
+    x = float(by_column @ np.arange(len(by_column))) / area + origin[1]
+    return MaskFacts(area, y, x, area / mask.size)
+
+
+def doubt(record: ObjectRecord, facts: Mapping[int, MaskFacts], frame: int) -> str:
+    """Why an object's mask in a frame may be wrong, in words; empty where nothing says so.
+
+    Doubtful is a low score, a jump in area or position since the frame before, a mask that floods
+    what was sent, and the first frame in which the object is lost. What a person verified is not.
+
+    Parameters
+    ----------
+    record : ObjectRecord
+        The object.
+    facts : mapping of int to MaskFacts
+        Of its masks, by frame; frames that were not measured are judged by score alone.
+    frame : int
+        The frame.
+    """
+    score, before = record.scores.get(frame), record.scores.get(frame - 1, 0.0)
+    if score is None or frame in record.verified_frames:
+        return ""
+    if score <= 0:
+        return "lost here" if before > 0 else ""
+    reasons = [f"score {score:.2f}"] if score < LOW_SCORE else []
+    now, then = facts.get(frame), facts.get(frame - 1)
+    if now is not None and now.share > FLOODED:
+        reasons.append(f"covers {now.share:.0%} of what was sent")
+    if now is not None and then is not None and before > 0:
+        grown = now.area / then.area
+        if max(grown, 1 / grown) > AREA_JUMP:
+            reasons.append(f"area x {grown:.1f}")
+        way = math.hypot(now.y - then.y, now.x - then.x)
+        if way > WAY_JUMP * 2 * math.sqrt(then.area / math.pi):
+            reasons.append(f"jumped {way:.0f} pixels")
+    return ", ".join(reasons)
+
+
+def next_doubt(
+    doubtful: Mapping[int, Iterable[int]], object_id: int | None, frame: int, step: int
+) -> tuple[int, int] | None:
+    """The next (object, frame) to look at, frame by frame and object by object, without wrapping.
+
+    Parameters
+    ----------
+    doubtful : mapping of int to frames
+        By object.
+    object_id, frame : int
+        Where the user stands; None where no object is selected.
+    step : int
+        1 for the next one, -1 for the one before.
+    """
+    here = (frame, object_id if object_id is not None else -step * math.inf)
+    places = sorted((at, label) for label, frames in doubtful.items() for at in frames)
+    beyond = [place for place in places if (place > here if step > 0 else place < here)]
+    if not beyond:
+        return None
+    at, label = beyond[0] if step > 0 else beyond[-1]
+    return label, at

@@ -1,0 +1,114 @@
+"""Brings the objects of the workbench to a review panel under the viewer, and its wishes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+from weakref import ref
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_sa2va.widgets._review_panel import (
+    ACCEPT_KEY,
+    BEFORE_KEY,
+    NEXT_KEY,
+    REJECT_KEY,
+    ReviewPanel,
+)
+from napari_sa2va.widgets._workbench import Workbench
+
+if TYPE_CHECKING:
+    import napari
+
+TITLE = "Sa2VA review"
+
+
+class Reviewing(QObject):
+    """Owns the `ReviewPanel` once it was opened.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Where the panel docks.
+    workbench : Workbench
+        Whose objects are reviewed.
+    parent : QObject
+        The dock.
+
+    Signals
+    -------
+    opened
+        There is a panel now.
+    """
+
+    opened = Signal()
+
+    def __init__(self, viewer: napari.Viewer, workbench: Workbench, parent: QObject) -> None:
+        super().__init__(parent)
+        self._viewer, self._workbench = viewer, workbench
+        self._place: tuple[int | None, int] = (None, 0)
+        self._frames = 1
+        self.panel: ReviewPanel | None = None
+
+    def open(self) -> ReviewPanel:
+        """Show the panel under the viewer."""
+        if self.panel is None:
+            self.panel = ReviewPanel()
+            self.opened.emit()
+            self._bind_keys(self.panel)
+        if self.panel.parent() is None:  # new, or its dock was closed
+            self._viewer.window.add_dock_widget(self.panel, name=TITLE, area="bottom")
+        self.refresh(self._frames)
+        return self.panel
+
+    def refresh(self, frames: int) -> None:
+        """Show the objects as they are now, over so many frames."""
+        self._frames = frames
+        objects = self._workbench.objects
+        if self.panel is None:
+            return
+        if objects is None:
+            self.panel.show_records({}, {}, frames, lambda _: (0.5, 0.5, 0.5))
+        else:
+            facts = self._workbench.facts
+            self.panel.show_records(objects.records, facts, frames, objects.color)
+        self.panel.show_place(*self._place)
+
+    def stand_at(self, object_id: int | None, frame: int) -> None:
+        """The viewer stands at this frame, and this object is selected."""
+        self._place = (object_id, frame)
+        if self.panel is not None:
+            self.panel.show_place(object_id, frame)
+
+    def end(self) -> None:
+        """Close the panel and let go of the viewer's keys."""
+        panel, self.panel = self.panel, None
+        if panel is None:
+            return
+        for key in (NEXT_KEY, BEFORE_KEY, ACCEPT_KEY, REJECT_KEY):
+            self._viewer.bind_key(key.replace("+", "-"), None)
+        self._viewer.window.remove_dock_widget(panel)
+
+    def touch(self, masks: Iterable[tuple[int, int]]) -> None:
+        """These masks (object, frame) have changed."""
+        if self.panel is not None:
+            self.panel.touch(masks)
+
+    def _bind_keys(self, panel: ReviewPanel) -> None:
+        """The panel's keys where the canvas has the focus."""
+        weak = ref(panel)  # the viewer outlives it
+
+        def bound(name: str) -> Callable[[object], None]:
+            def act(_: object) -> None:
+                if (shown := weak()) is not None:
+                    getattr(shown, name).click()
+
+            return act
+
+        for key, name in (
+            (NEXT_KEY, "next"),
+            (BEFORE_KEY, "before"),
+            (ACCEPT_KEY, "accept"),
+            (REJECT_KEY, "reject"),
+        ):
+            self._viewer.bind_key(key.replace("+", "-"), bound(name), overwrite=True)

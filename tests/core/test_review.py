@@ -1,0 +1,55 @@
+"""Doubtful is what a person would want to see, and what a person verified is not."""
+
+import numpy as np
+import pytest
+
+from napari_sa2va.core.records import ObjectRecord
+from napari_sa2va.core.review import MaskFacts, doubt, measure, next_doubt
+
+
+def facts(area: float, y: float = 50, x: float = 50, share: float = 0.01) -> MaskFacts:
+    return MaskFacts(int(area), y, x, share)
+
+
+def test_a_mask_is_measured_where_it_lies():
+    mask = np.zeros((10, 20), bool)
+    mask[2:4, 6:10] = True
+    assert measure(mask, origin=(100, 200)) == MaskFacts(8, 102.5, 207.5, 0.04)
+    assert measure(mask & False) is None
+
+
+@pytest.mark.parametrize(
+    ("score", "now", "why"),
+    [
+        (0.9, facts(310), ""),
+        (0.5, facts(310), "score 0.50"),
+        (0.9, facts(650), "area x 2.2"),
+        (0.9, facts(140), "area x 0.5"),
+        (0.9, facts(300, y=75), "jumped 25 pixels"),
+        (0.9, facts(310, share=0.7), "covers 70% of what was sent"),
+        (0.5, facts(900, y=90), "score 0.50, area x 3.0, jumped 40 pixels"),
+        (0.0, None, "lost here"),
+        (0.9, None, ""),
+    ],
+)
+def test_what_is_doubtful(score, now, why):
+    record = ObjectRecord(1, scores={3: 0.9, 4: score, 6: 0.0})
+    known = {3: facts(300)} | ({4: now} if now else {})
+    assert doubt(record, known, 4) == why
+    assert [doubt(record, known, frame) for frame in (3, 5, 6, 7)] == ["", "", "", ""]
+    record.verified_frames = [4]
+    assert doubt(record, known, 4) == ""
+
+
+def test_the_next_doubt_goes_through_objects_of_a_frame_and_then_on():
+    doubtful = {1: [3, 8], 2: [3], 5: [1]}
+    seen = []
+    place = (None, 0)
+    while (following := next_doubt(doubtful, *place, 1)) is not None:
+        seen.append(following)
+        place = following
+    assert seen == [(5, 1), (1, 3), (2, 3), (1, 8)]
+    assert next_doubt(doubtful, 1, 8, -1) == (2, 3)
+    assert next_doubt(doubtful, None, 3, -1) == (2, 3)
+    assert next_doubt(doubtful, 5, 1, -1) is None
+    assert next_doubt({}, 1, 0, 1) is None
