@@ -83,6 +83,10 @@ class LabelsWriter:
         for object_id in object_ids:
             self._set(frame, np.flatnonzero(plane == object_id), object_id, 0)
 
+    def relabel(self, object_id: int, becomes: int, frame: int) -> None:
+        """Give the pixels of an object in a frame to another one."""
+        self._set(frame, np.flatnonzero(self.plane(frame) == object_id), object_id, becomes)
+
     @property
     def hidden(self) -> list[int]:
         """Objects of which every pixel belongs to others."""
@@ -101,4 +105,11 @@ def restore(step: UndoStep) -> list[int]:
     """Undo a run in its array; the frames that changed."""
     for change in reversed(step.changes):
         change.revert(step.labels)
+    return sorted({change.frame for change in step.changes})
+
+
+def repeat(step: UndoStep) -> list[int]:
+    """Do a run in its array again; the frames that changed."""
+    for change in step.changes:
+        change.repeat(step.labels)
     return sorted({change.frame for change in step.changes})

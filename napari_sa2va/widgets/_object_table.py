@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QItemSelection, QModelIndex, QSize, Qt, Signal
-from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+from qtpy.QtGui import QColor, QContextMenuEvent, QKeyEvent
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView, QWidget
 
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.widgets._object_labels import present_frames
@@ -60,9 +61,19 @@ class ObjectTableModel(QAbstractTableModel):
         """The object in a row."""
         return self._rows[row].object_id
 
+    @property
+    def object_ids(self) -> list[int]:
+        """The objects, row by row."""
+        return [record.object_id for record in self._rows]
+
+    def name(self, object_id: int) -> str:
+        """An object in words."""
+        record = self._rows[self.object_ids.index(object_id)]
+        return f"{object_id} {_text(record, _PHRASE)}".strip()
+
     def row_of(self, object_id: int) -> int | None:
         """The row of an object."""
-        ids = [record.object_id for record in self._rows]
+        ids = self.object_ids
         return ids.index(object_id) if object_id in ids else None
 
     def rowCount(self, parent: QModelIndex = _NO_PARENT) -> int:  # noqa: N802
@@ -117,16 +128,26 @@ class ObjectTable(QTableView):
         The user chose a row.
     object_opened : int
         The user double-clicked a row, to see the object.
+    delete_wanted, split_wanted : int
+        Delete this object; let it be another one from the frame shown on.
+    merge_wanted : (int, int)
+        Give the masks of the second object to the first.
     """
 
     object_selected = Signal(int)
     object_opened = Signal(int)
+    delete_wanted = Signal(int)
+    split_wanted = Signal(int)
+    merge_wanted = Signal(int, int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.objects = ObjectTableModel(self)
         self.setModel(self.objects)
-        self.setToolTip("Click: select the object's label. Double-click: go to its first frame.")
+        self.setToolTip(
+            "Click: select the object's label. Double-click: go to its first frame. "
+            "Right-click: rename, delete, merge or split. Del: delete."
+        )
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.EditKeyPressed)
@@ -152,6 +173,33 @@ class ObjectTable(QTableView):
         row = self.objects.row_of(object_id)
         if row is not None:
             self.selectRow(row)
+
+    def menu(self, object_id: int) -> QMenu:
+        """What can be done with an object."""
+        menu, row = QMenu(self), self.objects.row_of(object_id)
+        menu.addAction("Rename", lambda: self.edit(self.objects.index(row, _PHRASE)))
+        menu.addAction(
+            "Another object from this frame on", partial(self.split_wanted.emit, object_id)
+        )
+        others = [other for other in self.objects.object_ids if other != object_id]
+        into = menu.addMenu("Merge with")
+        into.setEnabled(bool(others))
+        for other in others:
+            into.addAction(
+                self.objects.name(other), partial(self.merge_wanted.emit, object_id, other)
+            )
+        menu.addAction("Delete", partial(self.delete_wanted.emit, object_id))
+        return menu
+
+    def contextMenuEvent(self, event: QContextMenuEvent | None) -> None:  # noqa: N802
+        if event is not None and (index := self.indexAt(event.pos())).isValid():
+            self.menu(self.objects.object_id(index.row())).exec(event.globalPos())
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        if event is not None and event.key() == Qt.Key.Key_Delete and self.selected_id is not None:
+            self.delete_wanted.emit(self.selected_id)
+        else:
+            super().keyPressEvent(event)
 
     def _on_selection(self, selected: QItemSelection, _: QItemSelection) -> None:
         if selected.indexes():

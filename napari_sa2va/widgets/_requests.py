@@ -9,7 +9,7 @@ from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.events import Event, ObjectFound, Progress
 from napari_sa2va.core.prompts import FramePrompts
 from napari_sa2va.core.regions import around, is_cut, seen_from, widened
-from napari_sa2va.widgets._labels_writer import restore
+from napari_sa2va.widgets._labels_writer import repeat, restore
 from napari_sa2va.widgets._sessions import Sessions
 from napari_sa2va.widgets._undo import UndoStep
 from napari_sa2va.widgets._updates import (
@@ -140,6 +140,30 @@ def undo(sessions: Sessions, step: UndoStep, labels: Iterable[int]) -> Iterator[
     """Take a run back; the session forgets the objects, their masks tell it anew."""
     yield FramesChanged(tuple(restore(step)))
     sessions.forget(labels)
+
+
+def redo(sessions: Sessions, step: UndoStep, labels: Iterable[int]) -> Iterator[Update]:
+    """Do a run again that was taken back; the session forgets the objects as with `undo`."""
+    yield FramesChanged(tuple(repeat(step)))
+    sessions.forget(labels)
+
+
+def delete(work: Work, label: int, frames: Iterable[int]) -> Iterator[Update]:
+    """Erase an object in frames; all at once, so that it cannot be cancelled half-way."""
+    frames = tuple(frames)
+    for frame in frames:
+        work.writer.erase([label], frame)
+    yield FramesChanged(frames)
+    work.sessions.forget([label])
+
+
+def relabel(work: Work, label: int, becomes: int, frames: Iterable[int]) -> Iterator[Update]:
+    """Give an object's masks in frames to another one; all at once, as `delete`."""
+    frames = tuple(frames)
+    for frame in frames:
+        work.writer.relabel(label, becomes, frame)
+    yield FramesChanged(frames)
+    work.sessions.forget([label, becomes])
 
 
 def reject(work: Work, label: int, frame: int) -> Iterator[Update]:

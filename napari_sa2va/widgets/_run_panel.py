@@ -14,7 +14,7 @@ class RunPanel(QWidget):
 
     Signals
     -------
-    segment_wanted, cancel_wanted, undo_wanted, clear_wanted
+    segment_wanted, cancel_wanted, undo_wanted, redo_wanted, clear_wanted
         The button was pressed.
     propagate_wanted : str
         "backward", "both" or "forward".
@@ -24,12 +24,13 @@ class RunPanel(QWidget):
     propagate_wanted = Signal(str)
     cancel_wanted = Signal()
     undo_wanted = Signal()
+    redo_wanted = Signal()
     clear_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._has_frames = self._has_objects = self._running = False
-        self._undo_title = ""
+        self._undo_title = self._redo_title = ""
 
         self.segment = QPushButton("Segment this frame", self)
         self.segment.setToolTip(
@@ -47,6 +48,7 @@ class RunPanel(QWidget):
         self.cancel = QPushButton("Cancel", self)
         self.cancel.setToolTip("Stop; frames that are done stay")
         self.undo = QPushButton("Undo", self)
+        self.redo = QPushButton("Redo", self)
         self.clear = QPushButton("Clear objects", self)
         self.clear.setToolTip("Erase all objects of this image; Undo brings them back")
         self.bar = QProgressBar(self)
@@ -65,11 +67,11 @@ class RunPanel(QWidget):
         layout.addWidget(self.cancel, 0, 4, 1, 2)
         for column, button in enumerate((self.backward, self.both, self.forward)):
             layout.addWidget(button, 1, 2 * column, 1, 2)
-        layout.addWidget(self.only_selected, 2, 0, 1, 3)
-        layout.addWidget(self.undo, 2, 3)
-        layout.addWidget(self.clear, 2, 4, 1, 2)
-        layout.addWidget(self.bar, 3, 0, 1, 6)
-        layout.addWidget(self.message, 4, 0, 1, 6)
+        layout.addWidget(self.only_selected, 2, 0, 1, 6)
+        for column, button in enumerate((self.undo, self.redo, self.clear)):
+            layout.addWidget(button, 3, 2 * column, 1, 2)
+        layout.addWidget(self.bar, 4, 0, 1, 6)
+        layout.addWidget(self.message, 5, 0, 1, 6)
 
         self.segment.clicked.connect(self.segment_wanted)
         self.backward.clicked.connect(lambda: self.propagate_wanted.emit(BACKWARD))
@@ -77,17 +79,20 @@ class RunPanel(QWidget):
         self.forward.clicked.connect(lambda: self.propagate_wanted.emit(FORWARD))
         self.cancel.clicked.connect(self.cancel_wanted)
         self.undo.clicked.connect(self.undo_wanted)
+        self.redo.clicked.connect(self.redo_wanted)
         self.clear.clicked.connect(self.clear_wanted)
         self.set_running(False)
-        self.set_possible(has_frames=False, has_objects=False, undo_title="")
+        self.set_possible(has_frames=False, has_objects=False, undo_title="", redo_title="")
         self.show_message("")
 
-    def set_possible(self, has_frames: bool, has_objects: bool, undo_title: str) -> None:
-        """What can be done: follow objects through frames, clear them, undo a run."""
+    def set_possible(
+        self, has_frames: bool, has_objects: bool, undo_title: str, redo_title: str
+    ) -> None:
+        """What can be done: follow objects through frames, clear them, undo or redo a run."""
         self._has_frames, self._has_objects = has_frames, has_objects
-        self._undo_title = undo_title
-        tip = f"Undo: {undo_title}" if undo_title else "There is nothing to undo"
-        self.undo.setToolTip(tip)
+        self._undo_title, self._redo_title = undo_title, redo_title
+        self.undo.setToolTip(f"Undo: {undo_title}" if undo_title else "There is nothing to undo")
+        self.redo.setToolTip(f"Redo: {redo_title}" if redo_title else "There is nothing to redo")
         self._enable()
 
     def set_running(self, running: bool) -> None:
@@ -116,4 +121,5 @@ class RunPanel(QWidget):
         self.only_selected.setEnabled(idle and self._has_frames)
         self.cancel.setEnabled(self._running)
         self.undo.setEnabled(idle and bool(self._undo_title))
+        self.redo.setEnabled(idle and bool(self._redo_title))
         self.clear.setEnabled(idle and self._has_objects)

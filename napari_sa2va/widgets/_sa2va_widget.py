@@ -100,10 +100,14 @@ class Sa2VAWidget(QWidget):
         self.runs.propagate_wanted.connect(self.propagate)
         self.runs.cancel_wanted.connect(self.workbench.runner.cancel)
         self.runs.undo_wanted.connect(self.workbench.undo)
+        self.runs.redo_wanted.connect(self.workbench.redo)
         self.runs.clear_wanted.connect(self.clear_objects)
         self.table.object_selected.connect(self.select_object)
         self.table.object_opened.connect(self.go_to_object)
         self.table.objects.renamed.connect(self.workbench.rename)
+        self.table.delete_wanted.connect(self.delete_object)
+        self.table.merge_wanted.connect(self.merge_objects)
+        self.table.split_wanted.connect(self.split_object)
         self.objects.verified.connect(self._on_verified)
         self.objects.review.clicked.connect(self.reviewing.open)
         self.reviewing.opened.connect(self._on_review_opened)
@@ -180,6 +184,20 @@ class Sa2VAWidget(QWidget):
         if objects is not None and geometry is not None:
             self.select_object(object_id)
             go_to_frame(self._viewer, objects.image, geometry, frame)
+
+    def delete_object(self, object_id: int) -> None:
+        """Delete an object in all frames."""
+        self._attempt(lambda: self.workbench.delete(self._sent(), object_id))
+
+    def merge_objects(self, object_id: int, other: int) -> None:
+        """Let an object have the masks of another one, too."""
+        self._attempt(lambda: self.workbench.merge(self._sent(), object_id, other))
+
+    def split_object(self, object_id: int) -> None:
+        """From the frame shown on, let an object be another one."""
+        new = max(self._taken(), default=0) + 1
+        frame = self.picker.frame or 0
+        self._attempt(lambda: self.workbench.split(self._sent(), object_id, frame, new))
 
     def reject(self, object_id: int, frame: int) -> None:
         """Erase an object's mask in a frame: it is wrong."""
@@ -342,6 +360,7 @@ class Sa2VAWidget(QWidget):
             has_frames=self.picker.last.maximum() > 0,
             has_objects=bool(self.workbench.records),
             undo_title=self.workbench.undo_stack.title,
+            redo_title=self.workbench.undo_stack.redo_title,
         )
 
 

@@ -1,4 +1,4 @@
-"""Runs that can be taken back: sparse differences, frame by frame."""
+"""Runs that can be taken back and done again: sparse differences, frame by frame."""
 
 from __future__ import annotations
 
@@ -41,10 +41,17 @@ class PlaneChange:
 
     def revert(self, labels: npt.NDArray[Any]) -> None:
         """Write the old value, except where somebody painted since."""
+        self._replace(labels, self.after, self.before)
+
+    def repeat(self, labels: npt.NDArray[Any]) -> None:
+        """Write the new value again, except where somebody painted since."""
+        self._replace(labels, self.before, self.after)
+
+    def _replace(self, labels: npt.NDArray[Any], now: int, then: int) -> None:
         plane = self.geometry.plane(labels, self.frame)
         where = np.unravel_index(self.pixels, plane.shape)
-        untouched = plane[where] == self.after
-        plane[tuple(axis[untouched] for axis in where)] = self.before
+        untouched = plane[where] == now
+        plane[tuple(axis[untouched] for axis in where)] = then
 
     @property
     def nbytes(self) -> int:
@@ -63,6 +70,8 @@ class UndoStep:
         The array that it wrote into.
     records : dict of int to ObjectRecord
         The objects as they were.
+    after : dict of int to ObjectRecord
+        The objects as they were when the run was taken back.
     changes : list of PlaneChange
         In the order of writing.
     """
@@ -71,6 +80,7 @@ class UndoStep:
     labels: npt.NDArray[Any]
     records: dict[int, ObjectRecord]
     changes: list[PlaneChange] = field(default_factory=list)
+    after: dict[int, ObjectRecord] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.records = copied(self.records)
@@ -99,26 +109,48 @@ def copied(records: Mapping[int, ObjectRecord]) -> dict[int, ObjectRecord]:
 
 
 class UndoStack:
-    """The last runs, within a budget of bytes."""
+    """The last runs, and those that were taken back, within a budget of bytes."""
 
     def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
-        self._steps: deque[UndoStep] = deque()
+        self._done: deque[UndoStep] = deque()
+        self._undone: list[UndoStep] = []
         self._max_bytes = max_bytes
 
     def __len__(self) -> int:
-        return len(self._steps)
+        return len(self._done)
 
     def push(self, step: UndoStep) -> None:
-        """Keep a run; the oldest ones are dropped where the budget is exceeded."""
-        self._steps.append(step)
-        while len(self._steps) > 1 and sum(s.nbytes for s in self._steps) > self._max_bytes:
-            self._steps.popleft()
+        """Keep a run; what was taken back before it is forgotten.
 
-    def pop(self) -> UndoStep | None:
-        """The last run; None where there is nothing to undo."""
-        return self._steps.pop() if self._steps else None
+        The oldest ones are dropped where the budget is exceeded.
+        """
+        self._undone.clear()
+        self._done.append(step)
+        while len(self._done) > 1 and sum(s.nbytes for s in self._done) > self._max_bytes:
+            self._done.popleft()
+
+    def undo(self, records: Mapping[int, ObjectRecord]) -> UndoStep | None:
+        """The last run, to be taken back from these records; None where there is none."""
+        if not self._done:
+            return None
+        step = self._done.pop()
+        step.after = copied(records)
+        self._undone.append(step)
+        return step
+
+    def redo(self) -> UndoStep | None:
+        """The run that was taken back last, to be done again; None where there is none."""
+        if not self._undone:
+            return None
+        self._done.append(self._undone.pop())
+        return self._done[-1]
 
     @property
     def title(self) -> str:
         """What the last run was; empty where there is none."""
-        return self._steps[-1].title if self._steps else ""
+        return self._done[-1].title if self._done else ""
+
+    @property
+    def redo_title(self) -> str:
+        """What was taken back last; empty where nothing was."""
+        return self._undone[-1].title if self._undone else ""

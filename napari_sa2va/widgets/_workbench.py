@@ -18,6 +18,7 @@ from napari_sa2va.widgets import _requests as requests
 from napari_sa2va.widgets._geometry import StackGeometry
 from napari_sa2va.widgets._hand_edits import Stroke, Strokes, take_up
 from napari_sa2va.widgets._labels_writer import LabelsWriter
+from napari_sa2va.widgets._object_edits import merged, split_at
 from napari_sa2va.widgets._object_labels import ObjectLabels
 from napari_sa2va.widgets._prompt_layers import described
 from napari_sa2va.widgets._redraw import Redraw
@@ -151,23 +152,21 @@ class Workbench(QObject):
 
     def clear(self, sent: Sent) -> None:
         """Erase all objects; it can be undone."""
-        # Objects may reach beyond the region.
-        work = self._begin("Clear objects", replace(sent, geometry=sent.geometry.whole))
+        work = self._begin("Clear objects", _whole(sent))
         self.records.clear()
         self.facts.clear()
         self._run(requests.clear(work))
 
     def reject(self, sent: Sent, object_id: int, frame: int) -> None:
         """Erase an object's mask in a frame: a person says that it is wrong."""
-        sent = replace(sent, geometry=sent.geometry.whole)
-        work = self._begin("Wrong mask", sent)
+        work = self._begin("Wrong mask", _whole(sent))
         record = self.records[object_id]
         record.verified_frames = [at for at in record.verified_frames if at != frame]
         self._run(requests.reject(work, object_id, frame))
 
     def undo(self) -> None:
         """Take back the last run."""
-        step = self.undo_stack.pop()
+        step = self.undo_stack.undo(self.records)
         if step is None or self.objects is None:
             return
         changed = step.objects_changed(self.records)
@@ -176,6 +175,49 @@ class Workbench(QObject):
         self.objects.records = copied(step.records)
         self.started.emit(f"Undo: {step.title}")
         self._run(requests.undo(self.sessions, step, changed))
+
+    def redo(self) -> None:
+        """Do again what was taken back last."""
+        step = self.undo_stack.redo()
+        if step is None or self.objects is None:
+            return
+        self.objects.records = copied(step.after)
+        changed = step.objects_changed(self.records)
+        for label in changed:
+            self.facts.pop(label, None)
+        self.started.emit(f"Redo: {step.title}")
+        self._run(requests.redo(self.sessions, step, changed))
+
+    def delete(self, sent: Sent, object_id: int) -> None:
+        """Delete an object."""
+        work = self._begin(f"Delete object {object_id}", _whole(sent))
+        record = self.records.pop(object_id)
+        self.facts.pop(object_id, None)
+        self._run(requests.delete(work, object_id, record.scores))
+
+    def merge(self, sent: Sent, object_id: int, other: int) -> None:
+        """Let one object have the masks of another, too."""
+        work = self._begin(f"Merge objects {object_id} and {other}", _whole(sent))
+        gone = self.records.pop(other)
+        self.records[object_id] = merged(self.records[object_id], gone)
+        for label in (object_id, other):
+            self.facts.pop(label, None)
+        self._run(requests.relabel(work, other, object_id, gone.scores))
+
+    def split(self, sent: Sent, object_id: int, frame: int, new: int) -> None:
+        """From a frame on, let an object be another one."""
+        before, after = split_at(self.records[object_id], frame, new)
+        if not before.scores or not after.scores:
+            raise InputError(
+                f"Object {object_id} is not on both sides of frame {frame}.",
+                "Go to the first frame in which it is another object.",
+            )
+        work = self._begin(f"Split object {object_id}", _whole(sent))
+        self.records[object_id], self.records[new] = before, after
+        self.facts[new] = {
+            at: fact for at, fact in self.facts.pop(object_id, {}).items() if at >= frame
+        }
+        self._run(requests.relabel(work, object_id, new, after.scores))
 
     def rename(self, object_id: int, phrase: str) -> None:
         """Call an object something else."""
@@ -321,3 +363,8 @@ class Workbench(QObject):
     def _on_colormap(self, _: Event) -> None:
         self.objects_changed.emit()
         self.recolored.emit()
+
+
+def _whole(sent: Sent) -> Sent:
+    """What is edited reaches beyond the region that is sent."""
+    return replace(sent, geometry=sent.geometry.whole)

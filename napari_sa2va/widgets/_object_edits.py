@@ -1,0 +1,48 @@
+"""Records of objects that are joined or taken apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from napari_sa2va.core.records import ObjectRecord
+
+
+def merged(kept: ObjectRecord, other: ObjectRecord) -> ObjectRecord:
+    """One object with the masks of both; where both were, the better score counts."""
+    scores = dict(other.scores)
+    for frame, score in kept.scores.items():
+        scores[frame] = max(score, scores.get(frame, 0.0))
+    return replace(
+        kept,
+        phrase=kept.phrase or other.phrase,
+        prompts=[*kept.prompts, *other.prompts],
+        scores=dict(sorted(scores.items())),
+        # Of two masks in a frame that are one now, a person has seen but one.
+        verified_frames=sorted(
+            frame
+            for frame in {*kept.verified_frames, *other.verified_frames}
+            if all(
+                frame in record.verified_frames
+                for record in (kept, other)
+                if record.scores.get(frame, 0) > 0
+            )
+        ),
+    )
+
+
+def split_at(record: ObjectRecord, frame: int, new: int) -> tuple[ObjectRecord, ObjectRecord]:
+    """An object up to a frame, and the object `new` from there on.
+
+    What was said of the object stays with the first; what was clicked goes with its frame.
+    """
+
+    def part(object_id: int, later: bool) -> ObjectRecord:
+        return replace(
+            record,
+            object_id=object_id,
+            prompts=[it for it in record.prompts if (it.get("frame", -1) >= frame) == later],
+            scores={at: score for at, score in record.scores.items() if (at >= frame) == later},
+            verified_frames=[at for at in record.verified_frames if (at >= frame) == later],
+        )
+
+    return part(record.object_id, later=False), part(new, later=True)

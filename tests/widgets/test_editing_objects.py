@@ -1,0 +1,138 @@
+"""Objects are deleted, merged and split; undone and done again, to the pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_sa2va.core.records import ObjectRecord
+from napari_sa2va.widgets._object_edits import merged, split_at
+from tests.widgets.test_segmenting import click, labels_of
+
+
+@pytest.fixture
+def two(dock, stack, run):
+    """A dock with two objects, in all frames."""
+    widget = dock(stack)
+    click(widget, (0, 28, 44))
+    widget.new_object()
+    click(widget, (0, 8, 8))
+    run(widget, widget.segment)
+    run(widget, lambda: widget.propagate("forward"))
+    assert sorted(widget.workbench.records) == [1, 2]
+    return widget
+
+
+def state(widget):
+    records = {label: vars(record).copy() for label, record in widget.workbench.records.items()}
+    return labels_of(widget).data.copy(), records
+
+
+def assert_same(one, other) -> None:
+    assert np.array_equal(one[0], other[0])
+    assert one[1] == other[1]
+
+
+def undo_and_redo(widget, run, before) -> None:
+    after = state(widget)
+    run(widget, widget.runs.undo.click)
+    assert_same(state(widget), before)
+    assert widget.runs.redo.isEnabled()
+    run(widget, widget.runs.redo.click)
+    assert_same(state(widget), after)
+    assert not widget.runs.redo.isEnabled()
+
+
+def test_delete(two, run, qtbot, backend) -> None:
+    before = state(two)
+    two.table.select_object(1)
+    run(two, lambda: qtbot.keyClick(two.table, Qt.Key.Key_Delete))
+    assert sorted(two.workbench.records) == [2]
+    assert set(np.unique(labels_of(two).data)) == {0, 2}
+    undo_and_redo(two, run, before)
+    run(two, lambda: two.propagate("forward"))
+    assert 1 in backend.sessions[0].removed
+
+
+def test_merge(two, run) -> None:
+    before = state(two)
+    menu = two.table.menu(2)
+    (into,) = (action.menu() for action in menu.actions() if action.menu())
+    assert [action.text() for action in into.actions()] == ["1 clicked"]
+    run(two, into.actions()[0].trigger)
+    assert sorted(two.workbench.records) == [2]
+    assert np.array_equal(labels_of(two).data == 2, before[0] > 0)
+    assert len(two.workbench.records[2].prompts) == 2
+    undo_and_redo(two, run, before)
+
+
+def test_split(two, run) -> None:
+    before = state(two)
+    two._viewer.dims.set_current_step(0, 5)
+    (split,) = (a for a in two.table.menu(1).actions() if "from this frame on" in a.text())
+    run(two, split.trigger)
+    labels = labels_of(two).data
+    assert np.array_equal(labels[:5], before[0][:5])
+    assert np.array_equal(labels[5:] == 3, before[0][5:] == 1)
+    assert sorted(two.workbench.records[1].scores) == list(range(5))
+    assert sorted(two.workbench.records[3].scores) == list(range(5, 12))
+    undo_and_redo(two, run, before)
+
+
+def test_there_is_nothing_to_split_at_the_first_frame(two, notes) -> None:
+    two._viewer.dims.set_current_step(0, 0)
+    two.split_object(1)
+    assert "not on both sides of frame 0" in notes[-1]
+    assert not two.workbench.runner.is_running
+
+
+def test_a_new_run_ends_what_could_be_redone(two, run) -> None:
+    run(two, lambda: two.delete_object(1))
+    run(two, two.workbench.undo)
+    run(two, lambda: two.delete_object(2))
+    assert not two.runs.redo.isEnabled()
+    assert two.workbench.undo_stack.redo_title == ""
+
+
+def test_several_steps_back_and_forth(two, run) -> None:
+    states = [state(two)]
+    for action in (lambda: two.delete_object(1), lambda: two.delete_object(2)):
+        run(two, action)
+        states.append(state(two))
+    for expected in states[1::-1]:
+        run(two, two.workbench.undo)
+        assert_same(state(two), expected)
+    for expected in states[1:]:
+        run(two, two.workbench.redo)
+        assert_same(state(two), expected)
+
+
+def test_redo_leaves_what_was_painted_since(two, run) -> None:
+    run(two, lambda: two.delete_object(1))
+    run(two, two.workbench.undo)
+    labels = labels_of(two).data
+    labels[3, 30, 47] = 2
+    run(two, two.workbench.redo)
+    assert labels[3, 30, 47] == 2
+    assert not (labels == 1).any()
+
+
+def test_a_merged_mask_is_verified_where_both_were() -> None:
+    one = ObjectRecord(1, scores={0: 0.5, 1: 0.9, 2: 0.0}, verified_frames=[0, 1])
+    other = ObjectRecord(2, "cell", scores={1: 0.7, 2: 0.8, 3: 0.4}, verified_frames=[2, 3])
+    both = merged(one, other)
+    assert both.scores == {0: 0.5, 1: 0.9, 2: 0.8, 3: 0.4}
+    assert both.verified_frames == [0, 2, 3]
+    assert both.phrase == "cell"
+
+
+def test_prompts_go_with_their_frames() -> None:
+    prompts = [{"kind": "text", "frame": 0, "text": "cell"}, {"kind": "point", "frame": 4}]
+    record = ObjectRecord(1, "cell", prompts, {0: 0.9, 4: 0.8}, verified_frames=[4])
+    before, after = split_at(record, 4, 7)
+    assert (before.object_id, after.object_id) == (1, 7)
+    assert before.prompts == prompts[:1]
+    assert after.prompts == prompts[1:]
+    assert after.verified_frames == [4]
+    assert before.scores == {0: 0.9}
