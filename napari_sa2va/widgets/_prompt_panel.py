@@ -51,6 +51,11 @@ class PromptPanel(QWidget):
         )
         self.text.setAccessibleName("Description of the object")
         self.text.installEventFilter(self)
+        self.instances = QCheckBox("One object each", self)
+        self.instances.setToolTip(
+            "What a description finds becomes one object for each separate piece, as for counting "
+            "and tracking cells one by one. Else it is one object."
+        )
         self.points = QPushButton("Points", self)
         self.points.setToolTip("Click on the object: opens the points layer of the image")
         self.boxes = QPushButton("Boxes", self)
@@ -71,12 +76,13 @@ class PromptPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.text, 0, 0, 1, 6)
-        layout.addWidget(self.points, 1, 0, 1, 2)
-        layout.addWidget(self.boxes, 1, 2, 1, 2)
-        layout.addWidget(self.negative, 1, 4, 1, 2)
-        layout.addWidget(QLabel("Object", self), 2, 0)
-        layout.addWidget(self.object_id, 2, 1, 1, 3)
-        layout.addWidget(self.new_object, 2, 4)
+        layout.addWidget(self.instances, 1, 0, 1, 6)
+        layout.addWidget(self.points, 2, 0, 1, 2)
+        layout.addWidget(self.boxes, 2, 2, 1, 2)
+        layout.addWidget(self.negative, 2, 4, 1, 2)
+        layout.addWidget(QLabel("Object", self), 3, 0)
+        layout.addWidget(self.object_id, 3, 1, 1, 3)
+        layout.addWidget(self.new_object, 3, 4)
         for column in (1, 3):
             layout.setColumnStretch(column, 1)
 

@@ -9,6 +9,7 @@ from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.events import Event, ObjectFound, Progress
 from napari_sa2va.core.prompts import FramePrompts
 from napari_sa2va.core.regions import around, is_cut, seen_from, widened
+from napari_sa2va.widgets._instances import apply_pieces
 from napari_sa2va.widgets._labels_writer import repeat, restore
 from napari_sa2va.widgets._sessions import Sessions
 from napari_sa2va.widgets._undo import UndoStep
@@ -29,6 +30,7 @@ def segment(
     sentence: str,
     prompts: Mapping[int, FramePrompts],
     closely: bool = False,
+    instances: bool = False,
 ) -> Iterator[Update]:
     """Objects in one frame: what a description names, and what was clicked and drawn.
 
@@ -46,12 +48,18 @@ def segment(
         By label, in the coordinates of the whole frame.
     closely : bool
         Look at each prompt by itself, in a region whose scale suits the object.
+    instances : bool
+        Each separate piece of what the description names becomes an object.
     """
     yield from _loading(work)
     if text:
         session = work.open()
         events = session.ask(sentence, [frame], track=False, remember=False)
-        yield from apply(work, session, _call_it(text, sentence, events), asked=text)
+        named = _call_it(text, sentence, events)
+        if instances:
+            yield from apply_pieces(work, session, named)
+        else:
+            yield from apply(work, session, named, asked=text)
     for done, (label, given) in enumerate(prompts.items()):
         yield Progress(done, len(prompts), "objects")
         yield from (_closely if closely else _prompted)(work, frame, label, given)

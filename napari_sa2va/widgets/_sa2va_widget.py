@@ -243,7 +243,8 @@ class Sa2VAWidget(QWidget):
         text, sentence = self.prompts.sentence()
         prompts = self.prompting.take(sent, self.workbench.records)
         sent.check_frame()
-        self.workbench.segment(sent, text, sentence, prompts, self._taken())
+        instances = self.prompts.instances.isChecked()
+        self.workbench.segment(sent, text, sentence, prompts, self._taken(), instances)
 
     def _propagate(self, direction: str) -> None:
         sent = self._sent()

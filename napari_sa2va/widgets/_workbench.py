@@ -128,14 +128,16 @@ class Workbench(QObject):
         sentence: str,
         prompts: Mapping[int, FramePrompts],
         reserved: set[int],
+        instances: bool = False,
     ) -> None:
-        """Segment in the frame where the viewer stands."""
+        """Segment in the frame where the viewer stands; by `instances`, piece by piece."""
         work = self._begin("Segment", sent, reserved | set(prompts))
         self._prompts = [{"kind": "text", "frame": sent.frame, "text": text}]
         for label, given in prompts.items():
             record = self.records.setdefault(label, ObjectRecord(label))
             record.prompts += described(given, sent.frame)
-        self._run(requests.segment(work, sent.frame, text, sentence, prompts, sent.closely))
+        how = (sent.closely, instances)
+        self._run(requests.segment(work, sent.frame, text, sentence, prompts, *how))
 
     def propagate(
         self, sent: Sent, labels: Sequence[int], legs: Sequence[tuple[int, int, bool]]
