@@ -12,17 +12,18 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
 from napari_sa2va.core.errors import CheckpointError
+from napari_sa2va.core.units import readable_count, readable_size
 from napari_sa2va.models.catalog import (
     Entry,
     add_model,
-    check_id,
+    ask_about,
     fetch_model,
     find_entry,
-    learn,
     list_models,
+    remove_model,
 )
 from napari_sa2va.models.known import BUNDLED
-from napari_sa2va.models.pins import forget, read_record, record_path
+from napari_sa2va.models.pins import read_record, record_path
 
 if TYPE_CHECKING:
     from napari_sa2va.models.download import Transfer
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 OK, DAMAGED = 0, 1
 
 _UNKNOWN = "unknown until asked"
+_OF_WEIGHTS = "weights; SAM 2 stays in float32"
 _HEAD = ("MODEL", "PARAMETERS", "BFLOAT16", "FLOAT32", "LICENCE", "LANGUAGES", "HERE")
 
 
@@ -86,25 +88,13 @@ def download(arguments: Namespace) -> int:
 
 def remove(arguments: Namespace) -> int:
     """Delete a model's files, or take a folder off the list."""
-    name, record = arguments.model, read_record()
-    if name == BUNDLED:
-        raise CheckpointError(f"{BUNDLED} is part of the package.", "Choose a downloaded model.")
-    folder = Path(name).expanduser()
-    if folder.is_absolute() or folder.is_dir():
-        name = next((n for n in (name, str(folder.resolve())) if n in record.added), "")
-        if not name:
-            raise CheckpointError(f"{folder} is not on the list.", "See `models list`.")
-        forget(name)
+    name = arguments.model
+    is_folder = Path(name).expanduser().is_absolute() or Path(name).expanduser().is_dir()
+    freed = remove_model(name)
+    if is_folder:
         _say(f"{name} is off the list; its files are untouched.")
-        return OK
-    from napari_sa2va.models.installed import remove_repository
-
-    check_id(name)
-    freed = remove_repository(name)
-    if not freed and name not in record.pins and name not in record.added:
-        raise CheckpointError(f"{name} is not on this machine.", "See `models list`.")
-    forget(name)
-    _say(f"{name} is removed: {_size(freed)} are free again.")
+    else:
+        _say(f"{name} is removed: {readable_size(freed)} are free again.")
     return OK
 
 
@@ -158,32 +148,27 @@ def _follow(fetching: Generator[Transfer, None, Path], progress: Progress, task:
             description=transfer.what,
             completed=transfer.done,
             total=transfer.total or None,
-            speed=f"{_size(int(transfer.speed))}/s" if transfer.speed else "",
+            speed=f"{readable_size(int(transfer.speed))}/s" if transfer.speed else "",
         )
 
 
 def _asked(entry: Entry) -> Entry:
     """The entry with what the Hub says today; nothing is recorded."""
-    if entry.folder is not None and entry.pin is None:
-        raise CheckpointError(f"{entry.known.name} is not from the Hub.", "Leave --ask away.")
-    from napari_sa2va.models.hub import ask_hub
-
-    asking = ask_hub(entry.known.name, entry.known.revision)
+    asking = ask_about(entry)
     while True:
         try:
             next(asking)
         except StopIteration as answer:
-            pin = answer.value
-            return Entry(learn(entry.known, pin), pin, entry.folder, entry.arrived)
+            return answer.value
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
     known, counted = entry.known, entry.known.parameters
     return (
         known.name,
-        _count(counted.total) if counted else "?",
-        _size(counted.memory("bfloat16")) if counted else "?",
-        _size(counted.memory("float32")) if counted else "?",
+        readable_count(counted.total) if counted else "?",
+        readable_size(counted.memory("bfloat16")) if counted else "?",
+        readable_size(counted.memory("float32")) if counted else "?",
         known.licence or "?",
         ", ".join(known.languages) or "?",
         _here(entry),
@@ -201,7 +186,10 @@ def _facts(entry: Entry) -> list[tuple[str, str]]:
         sides = f"{counted.language:,} language side, {counted.grounding:,} SAM 2"
         facts.append(("parameters", f"{counted.total:,}: {sides}"))
         facts += [
-            (f"in {dtype}", f"{_size(counted.memory(dtype))} (weights; SAM 2 stays in float32)")
+            (
+                f"in {dtype}",
+                f"{readable_size(counted.memory(dtype))} (weights; SAM 2 stays in float32)",
+            )
             for dtype in ("bfloat16", "float16", "float32")
         ]
     facts += [
@@ -211,7 +199,7 @@ def _facts(entry: Entry) -> list[tuple[str, str]]:
     if pin is not None or entry.folder is None:
         facts += [
             ("revision", pin.revision if pin else _UNKNOWN),
-            ("download", f"{_size(pin.size)}, {len(pin.files)} files" if pin else _UNKNOWN),
+            ("download", f"{readable_size(pin.size)}, {len(pin.files)} files" if pin else _UNKNOWN),
         ]
     return [*facts, ("on this machine", str(entry.folder or _here(entry)))]
 
@@ -226,18 +214,6 @@ def _here(entry: Entry) -> str:
     if entry.pin is not None and entry.arrived:
         return f"{100 * entry.arrived // entry.pin.size} %"
     return "no"
-
-
-def _count(number: int) -> str:
-    return f"{number / 1e9:.2f} B" if number >= 1e8 else f"{number / 1e6:.1f} M"
-
-
-def _size(count: int) -> str:
-    """Bytes in decimal units, as disks and downloads are told."""
-    for unit, many in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= many:
-            return f"{count / many:.1f} {unit}"
-    return f"{count} B"
 
 
 def _say(line: str) -> None:

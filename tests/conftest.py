@@ -89,6 +89,7 @@ def golden(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny checkpoint of random weights, made here; do not change it."""
+    import napari_sa2va.engine  # noqa: F401  (keeps triton out where a canvas was drawn before)
     from tests.tiny import write_checkpoint
 
     return write_checkpoint(tmp_path_factory.mktemp("tiny"))

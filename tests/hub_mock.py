@@ -24,6 +24,8 @@ REPOSITORY = "someone/Sa2VA-tiny"
 SHARD = "model-00002-of-00002.safetensors"
 SIZE = 400_000
 
+_LONGEST_HOLD = 60  # seconds, so that a test that forgets to go on ends
+
 LARGE = 100_000  # bytes from which on a file is stored apart and has a SHA-256
 
 
@@ -90,6 +92,9 @@ class HubMock:
         Contents that the storage sends instead of the true ones, by file name.
     faults : list of Fault
         The first one that fits is used, and used up.
+    holds : str
+        Requests whose path contains it wait in the middle of their body (a short one: before it)
+        until `go_on` is set; empty: none does.
     requests : list of Request
         All that was asked, in order.
     """
@@ -101,6 +106,8 @@ class HubMock:
         self.announced: dict[str, int] = {}
         self.swapped: dict[str, bytes] = {}
         self.ignores_ranges = False
+        self.holds = ""
+        self.go_on = threading.Event()
         self.faults: list[Fault] = []
         self.requests: list[Request] = []
         self._servers = [_Server(("127.0.0.1", 0), self._handler()) for _ in "ab"]
@@ -117,6 +124,7 @@ class HubMock:
         try:
             yield self
         finally:
+            self.go_on.set()
             for server in self._servers:
                 server.shutdown()
                 server.server_close()
@@ -157,7 +165,10 @@ class HubMock:
                     self.send_header(name, value)
                 self.end_headers()
                 cut = self.fault.cut_after if self.fault is not None else None
+                held = hub.holds and hub.holds in self.request_.path
                 for start in range(0, len(body), 8192):
+                    if held and (2 * start >= len(body) or len(body) < 8192):
+                        hub.go_on.wait(_LONGEST_HOLD)
                     piece = body[start : start + 8192]
                     piece = piece if cut is None else piece[: max(0, cut - self.request_.sent)]
                     self.wfile.write(piece)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from napari_sa2va.core.devices import DeviceMemory
 from napari_sa2va.core.events import Event
 from napari_sa2va.core.frames import FrameSource
 
@@ -92,6 +93,10 @@ class Backend(Protocol):
 
     def open(self, stack: FrameSource | Any) -> BackendSession:
         """Open a session; loads the model first if need be, so call it off the Qt thread."""
+        ...
+
+    def memory(self) -> DeviceMemory:
+        """What the device has room for; may import much, so call it off the Qt thread."""
         ...
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import napari_sa2va
 from napari_sa2va.backend.base import BackendInfo
+from napari_sa2va.core.devices import DeviceMemory
 from napari_sa2va.core.errors import Sa2VAError
 from napari_sa2va.core.events import Event, Failed, Finished, Mask
 from napari_sa2va.core.frames import FrameSource
@@ -53,6 +54,14 @@ class LocalBackend:
                     raise
                 self._state = "ready"
             return LocalSession(self._engine.open(stack), self._lock)
+
+    def memory(self) -> DeviceMemory:
+        # Without the lock: what is free is read while a request runs, too.
+        from napari_sa2va.engine.device_memory import read_device_memory
+
+        engine = self._engine
+        _, device, dtype = self._arguments
+        return read_device_memory(device, dtype, 0 if engine is None else engine.weights_size)
 
     def close(self) -> None:
         with self._lock:

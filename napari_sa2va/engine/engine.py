@@ -61,6 +61,13 @@ class Engine:
             raise InputError("The engine is closed.", "Load the model again.")
         return Session(self._runtime, as_frames(stack), embedding_budget)
 
+    @property
+    def weights_size(self) -> int:
+        """Bytes of the weights on the device; 0 once the engine is closed."""
+        if self._runtime is None:
+            return 0
+        return sum(weight.nbytes for weight in self._runtime.model.parameters())
+
     def close(self) -> None:
         """Free the model; sessions that are still open keep it until they are closed."""
         self._runtime = None

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from napari_sa2va.core.errors import CheckpointError
 from napari_sa2va.models.known import BUNDLED, GROUNDING, PUBLISHED, KnownModel, Parameters
-from napari_sa2va.models.pins import Pin, read_record, write_record
+from napari_sa2va.models.pins import Pin, forget, read_record, write_record
 from napari_sa2va.models.shapes import count_parameters
 
 if TYPE_CHECKING:
     from napari_sa2va.models.download import Transfer
 
-_NANO = KnownModel(BUNDLED, "", "", licence="apache-2.0", languages=("en",))
+_NANO = KnownModel(BUNDLED, "", "", licence="apache-2.0", languages=("en", "ko"))
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ def _entry_or_problem(name: str) -> Entry:
     try:
         return find_entry(name)
     except CheckpointError as error:
-        return Entry(KnownModel(name, "", ""), problem=error.message)
+        pin = read_record().pins.get(name)
+        return Entry(KnownModel(name, "", ""), pin, problem=error.message)
 
 
 def learn(known: KnownModel, pin: Pin) -> KnownModel:
@@ -104,8 +105,13 @@ def learn(known: KnownModel, pin: Pin) -> KnownModel:
     )
 
 
-def add_model(name: str) -> None:
+def add_model(name: str) -> str:
     """Add an id of the Hub or a checkpoint's folder to the list.
+
+    Returns
+    -------
+    str
+        What it is called there: a folder by its whole path.
 
     Raises
     ------
@@ -126,6 +132,7 @@ def add_model(name: str) -> None:
     if name not in record.added:
         record.added.append(name)
         write_record(record)
+    return name
 
 
 def fetch_model(name: str, revision: str | None = None) -> Generator[Transfer, None, Path]:
@@ -138,14 +145,107 @@ def fetch_model(name: str, revision: str | None = None) -> Generator[Transfer, N
     return (yield from download(check_id(name), revision))
 
 
+def ask_about(entry: Entry) -> Generator[str, None, Entry]:
+    """Ask the Hub what it says of a model today; nothing is recorded.
+
+    Yields
+    ------
+    str
+        Why it waits; closing the generator cancels.
+
+    Returns
+    -------
+    Entry
+        The entry with what was learnt.
+
+    Raises
+    ------
+    CheckpointError
+        It is not from the Hub, or the Hub refuses.
+    """
+    known = entry.known
+    if _local_folder(known.name) is not None:
+        raise CheckpointError(f"{known.name} is not from the Hub.", "All of it is known already.")
+    from napari_sa2va.models.hub import ask_hub
+
+    pin = yield from ask_hub(known.name, known.revision)
+    return Entry(learn(known, pin), pin, entry.folder, entry.arrived)
+
+
+def remove_model(name: str) -> int:
+    """Delete a model's files, or take a folder off the list, whose files stay.
+
+    Returns
+    -------
+    int
+        Bytes that are free again.
+
+    Raises
+    ------
+    CheckpointError
+        There is nothing to remove, or its files cannot be deleted.
+    """
+    if name == BUNDLED:
+        raise CheckpointError(f"{BUNDLED} is part of the package.", "Choose a downloaded model.")
+    record = read_record()
+    folder = _local_folder(name)
+    if folder is not None:
+        listed = [n for n in (name, str(folder.resolve())) if n in record.added]
+        if not listed:
+            raise CheckpointError(f"{folder} is not on the list.", "See `models list`.")
+        forget(listed[0])
+        return 0
+    from napari_sa2va.models.installed import remove_repository
+
+    check_id(name)
+    try:
+        freed = remove_repository(name)
+    except OSError as error:
+        raise CheckpointError(
+            f"{name} could not be removed: {error.filename}: {error.strerror}.",
+            "Close what uses it, then remove it again.",
+        ) from error
+    if not freed and name not in record.pins and name not in record.added:
+        raise CheckpointError(f"{name} is not on this machine.", "See `models list`.")
+    forget(name)
+    return freed
+
+
+def page_url(name: str) -> str:
+    """The address of a model's page on the Hub, or on the mirror that stands for it."""
+    from huggingface_hub import constants
+
+    return f"{constants.ENDPOINT}/{name}"
+
+
 def find_model(name: str) -> Path:
-    """The folder of a checkpoint.
+    """The folder of a checkpoint, which is downloaded first where it must be: see `bring_model`."""
+    bringing = bring_model(name)
+    while True:
+        try:
+            next(bringing)
+        except StopIteration as done:
+            return Path(done.value)
+
+
+def bring_model(name: str) -> Generator[Transfer, None, Path]:
+    """Find a checkpoint, and download what is missing of it.
 
     Parameters
     ----------
     name : str
         ``"nano"``, a folder, or an id on the Hub (``"ByteDance/Sa2VA-1B"``), of which exactly the
-        pinned revision is used; what is missing of it is downloaded first.
+        pinned revision is used.
+
+    Yields
+    ------
+    Transfer
+        How far the download is, if there is one; closing the generator cancels.
+
+    Returns
+    -------
+    Path
+        Its folder.
 
     Raises
     ------
@@ -160,12 +260,7 @@ def find_model(name: str) -> Path:
 
     if is_offline_mode() and name not in read_record().pins:
         return _downloaded_by_others(name)
-    fetching = fetch_model(name)
-    while True:
-        try:
-            next(fetching)
-        except StopIteration as done:
-            return Path(done.value)
+    return (yield from fetch_model(name))
 
 
 def check_id(name: str) -> str:

@@ -7,7 +7,8 @@ from qtpy.QtGui import QColor, QPainter, QPaintEvent
 from qtpy.QtWidgets import QComboBox, QFileDialog, QGridLayout, QLabel, QToolButton, QWidget
 
 from napari_sa2va.backend.base import BackendInfo
-from napari_sa2va.widgets._model_card import BUNDLED, CardDialog, find_card
+from napari_sa2va.models.known import BUNDLED
+from napari_sa2va.widgets._model_card import CardDialog, find_card
 
 _BUNDLED_TEXT = "nano (bundled)"
 _OPEN_FOLDER = "Open folder…"
@@ -44,9 +45,12 @@ class BackendLine(QWidget):
     -------
     model_chosen : str
         "nano", a folder, or an id on the Hugging Face Hub.
+    list_wanted
+        The user wants to see all models.
     """
 
     model_chosen = Signal(str)
+    list_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,6 +72,10 @@ class BackendLine(QWidget):
         self.model.setAccessibleName("Model")
         self.status = QLabel(self)
         self.status.setToolTip("State of the model · device · precision")
+        self.all = QToolButton(self)
+        self.all.setText("…")
+        self.all.setToolTip("All models: what each needs and what is here; download, remove")
+        self.all.setAccessibleName("All models")
         self.about = QToolButton(self)
         self.about.setText("?")  # a word would cut the status in a narrow dock
         self.about.setAccessibleName("About this model")
@@ -77,12 +85,14 @@ class BackendLine(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.light, 0, 0)
         layout.addWidget(self.model, 0, 1)
-        layout.addWidget(self.about, 0, 2)
-        layout.addWidget(self.status, 0, 3)
+        layout.addWidget(self.all, 0, 2)
+        layout.addWidget(self.about, 0, 3)
+        layout.addWidget(self.status, 0, 4)
         layout.setColumnStretch(1, 1)
 
         self.model.activated.connect(self._on_activated)
         self.model.lineEdit().returnPressed.connect(self._on_typed)
+        self.all.clicked.connect(self.list_wanted)
         self.about.clicked.connect(self.show_card)
 
     def show_info(self, info: BackendInfo, busy: bool) -> None:

@@ -14,9 +14,9 @@ from qtpy.QtGui import QImage, QTextDocument
 from qtpy.QtWidgets import QDialog, QTextBrowser, QVBoxLayout, QWidget
 
 from napari_sa2va.core.events import Failed
+from napari_sa2va.models.known import BUNDLED
 from napari_sa2va.widgets._runner import Runner
 
-BUNDLED = "nano"
 _NAME = "README.md"
 _PICTURE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -33,7 +33,6 @@ def find_card(model: str) -> Path | None:
     """The card of a model that is on this machine; None where it has none."""
     folder = Path(model).expanduser()
     if model == BUNDLED:
-        # Not by the catalog: importing that room before the canvas is drawn would let triton in.
         folder = Path(str(resources.files("napari_sa2va"))) / "models" / BUNDLED
     card = folder / _NAME
     return card if card.is_file() else None

@@ -194,6 +194,7 @@ def clear(work: Work) -> Iterator[Update]:
 
 def _loading(work: Work) -> Iterator[Update]:
     if work.sessions.info.state != "ready":
+        yield from work.sessions.bring()
         yield Progress(0, 0, "loading the model")
 
 

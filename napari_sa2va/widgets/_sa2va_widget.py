@@ -16,9 +16,12 @@ from qtpy.QtWidgets import QFrame, QSplitter, QVBoxLayout, QWidget
 from napari_sa2va.backend.base import Backend
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.events import ObjectFound
-from napari_sa2va.widgets._backend_line import BUNDLED, BackendLine
+from napari_sa2va.models.known import BUNDLED
+from napari_sa2va.widgets._backend_line import BackendLine
 from napari_sa2va.widgets._chat_panel import ChatPanel
 from napari_sa2va.widgets._geometry import go_to_frame
+from napari_sa2va.widgets._model_store import ModelStore
+from napari_sa2va.widgets._models_window import ModelsWindow
 from napari_sa2va.widgets._object_panel import ObjectPanel
 from napari_sa2va.widgets._prompt_panel import PromptPanel
 from napari_sa2va.widgets._prompting import Prompting
@@ -63,6 +66,8 @@ class Sa2VAWidget(QWidget):
         self.prompting = Prompting(viewer, self.prompts)
         self.workbench = Workbench(viewer, sessions_on(backend, BUNDLED), self)
         self.reviewing = Reviewing(viewer, self.workbench, self)
+        self.models = _models_for(self.workbench)
+        self.models_window = ModelsWindow(self.models, self)
         self._info_timer = QTimer(self, interval=_INFO_MS)
 
         self._lay_out()
@@ -91,6 +96,8 @@ class Sa2VAWidget(QWidget):
 
     def _connect(self) -> None:
         self.backend_line.model_chosen.connect(self.choose_model)
+        self.backend_line.list_wanted.connect(self.show_models)
+        self.models_window.model_wanted.connect(self.choose_model)
         self.picker.changed.connect(self._on_stack_changed)
         self.prompts.submitted.connect(self.segment)
         self.prompts.points_wanted.connect(self.add_points)
@@ -128,8 +135,8 @@ class Sa2VAWidget(QWidget):
         self.workbench.recolored.connect(self.chat.redraw)
         self._info_timer.timeout.connect(self._show_info)
         # Not a bound method: those of QObjects are disconnected before they could run.
-        workbench = self.workbench
-        self.destroyed.connect(lambda: workbench.end())
+        workbench, models = self.workbench, self.models
+        self.destroyed.connect(lambda: (workbench.end(), models.end()))
 
     def segment(self) -> None:
         """Segment what is described, clicked and drawn in the frame shown."""
@@ -203,6 +210,13 @@ class Sa2VAWidget(QWidget):
         """Erase an object's mask in a frame: it is wrong."""
         self._attempt(lambda: self.workbench.reject(self._sent(), object_id, frame))
 
+    def show_models(self) -> None:
+        """Open the window with all models."""
+        self.models_window.show_in_use(self.workbench.sessions.info.model)
+        self.models_window.show()
+        self.models_window.raise_()
+        self.models_window.activateWindow()
+
     def choose_model(self, model: str) -> None:
         """Use another model from now on; objects stay."""
         self._attempt(partial(self._choose_model, model))
@@ -211,6 +225,7 @@ class Sa2VAWidget(QWidget):
         self.workbench.sessions.end()
         self.workbench.sessions = sessions_on(None, model)
         self.backend_line.show_model(model)
+        self.models_window.show_in_use(model)
         self._show_info()
 
     def event(self, event: QEvent | None) -> bool:
@@ -227,6 +242,8 @@ class Sa2VAWidget(QWidget):
         self.picker.end()
         self.reviewing.end()
         self.workbench.end()
+        self.models.end()
+        self.models_window.close()
 
     def _attempt(self, action: Callable[[], None]) -> None:
         """Do what the user wants; where it cannot be done, say why and what to do."""
@@ -353,7 +370,9 @@ class Sa2VAWidget(QWidget):
 
     def _show_info(self) -> None:
         running = self.workbench.runner.is_running
-        self.backend_line.model.setEnabled(not (running or self._model_is_given))
+        usable = not (running or self._model_is_given)
+        self.backend_line.model.setEnabled(usable)
+        self.models_window.set_usable(usable)
         self.backend_line.show_info(self.workbench.sessions.info, running)
 
     def _show_possible(self) -> None:
@@ -366,6 +385,10 @@ class Sa2VAWidget(QWidget):
 
 
 _ENDED = {"done": "done", "failed": "failed", "cancelled": "cancelled; what was done stays"}
+
+
+def _models_for(workbench: Workbench) -> ModelStore:
+    return ModelStore(lambda: workbench.sessions.memory(), workbench)
 
 
 def _import_ahead() -> None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 
 from napari_sa2va.backend.base import Backend, BackendInfo, BackendSession
+from napari_sa2va.core.devices import DeviceMemory
 from napari_sa2va.core.errors import Sa2VAError
+from napari_sa2va.core.events import Progress
+from napari_sa2va.models.catalog import bring_model
 from napari_sa2va.widgets._frames import ViewedFrames
+
+_MEGABYTE = 10**6
 
 
 class ObjectIds:
@@ -53,6 +59,8 @@ class Sessions:
         Makes the backend when it is first needed: importing a local one takes seconds.
     model : str
         What to show as the model until then.
+    bring : callable
+        Brings what is missing of the model to this machine, and tells how far that is.
 
     Attributes
     ----------
@@ -62,8 +70,14 @@ class Sessions:
         Whether the session given last took the place of another.
     """
 
-    def __init__(self, make_backend: Callable[[], Backend], model: str) -> None:
+    def __init__(
+        self,
+        make_backend: Callable[[], Backend],
+        model: str,
+        bring: Callable[[], Iterator[Progress]] = lambda: iter(()),
+    ) -> None:
         self._make_backend = make_backend
+        self.bring = bring
         self._model = model
         self._backend: Backend | None = None
         self._session: BackendSession | None = None
@@ -86,6 +100,10 @@ class Sessions:
         if self._state == "loading" and info.state == "idle":
             return BackendInfo(info.model, "loading", info.device, info.dtype)
         return info
+
+    def memory(self) -> DeviceMemory:
+        """What the backend's device has room for."""
+        return self._the_backend().memory()
 
     def session(self, frames: ViewedFrames) -> BackendSession:
         """The session for these frames; a new one where they differ from the last."""
@@ -148,14 +166,18 @@ class Sessions:
     def _open(self, frames: ViewedFrames) -> BackendSession:
         self._state = "loading"
         try:
-            if self._backend is None:
-                self._backend = self._make_backend()
-            session = self._backend.open(frames)
+            session = self._the_backend().open(frames)
         except BaseException:
             self._state = "failed"
             raise
         self._state = "ready"
         return session
+
+    def _the_backend(self) -> Backend:
+        with self._lock:
+            if self._backend is None:
+                self._backend = self._make_backend()
+            return self._backend
 
     def _drop_forgotten(self, session: BackendSession) -> None:
         while self._forgotten:
@@ -172,4 +194,14 @@ def sessions_on(backend: Backend | None, model: str) -> Sessions:
 
         return LocalBackend(model=model, device="auto", dtype="auto")
 
-    return Sessions(local, model)
+    return Sessions(local, model, partial(_bring, model))
+
+
+def _bring(model: str) -> Iterator[Progress]:
+    """Download a model, counted in megabytes."""
+    for transfer in bring_model(model):
+        if transfer.total:
+            done, total = transfer.done // _MEGABYTE, transfer.total // _MEGABYTE
+            yield Progress(done, total, "downloading the model: megabyte")
+        else:
+            yield Progress(0, 0, transfer.what)

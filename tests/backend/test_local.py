@@ -4,9 +4,11 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from napari_sa2va.backend.local import LocalBackend
+from napari_sa2va.core.devices import DeviceMemory
 from napari_sa2va.core.errors import CheckpointError
 from napari_sa2va.core.events import Failed, Finished, Mask
 
@@ -29,6 +31,22 @@ def test_the_state_follows_the_model(backend: LocalBackend) -> None:
     session.close()
     backend.close()
     assert backend.info.state == "idle"
+
+
+def test_what_a_loaded_model_holds_counts_as_free(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = psutil.virtual_memory()._replace(total=10**9, available=10**8)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: machine)
+    before = backend.memory()
+    assert before == DeviceMemory("cpu", "this computer", "float32", 10**8, 10**9)
+    assert backend.info.state == "idle"
+    session = backend.open(STACK)
+    weights = sum(path.stat().st_size for path in Path(backend.info.model).glob("*.safetensors"))
+    assert backend.memory().free - before.free == pytest.approx(weights, rel=0.05)
+    session.close()
+    backend.close()
+    assert backend.memory() == before
 
 
 def test_a_model_that_cannot_be_loaded_is_a_failed_state(tmp_path: Path) -> None:

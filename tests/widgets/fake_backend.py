@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_sa2va.backend.base import BackendInfo
 from napari_sa2va.core.answers import Answer
+from napari_sa2va.core.devices import DeviceMemory
 from napari_sa2va.core.errors import CheckpointError, Sa2VAError
 from napari_sa2va.core.events import Event, Failed, Finished, Mask, ObjectFound, Progress, Token
 from napari_sa2va.core.frames import FrameSource
@@ -28,6 +29,7 @@ class FakeBackend:
         self.closed = False
         self.fail_to_load = False
         self.fail_with: Failed | Exception | None = None
+        self.room = DeviceMemory("cpu", "this computer", "float32", 12_000_000_000, 24_000_000_000)
         self.answer = "I see <p>a cell</p> [SEG] and <p>a dot</p> [SEG]."
         self._state = "idle"
 
@@ -47,6 +49,10 @@ class FakeBackend:
         self._state = "ready"
         self.sessions.append(FakeSession(self, stack))
         return self.sessions[-1]
+
+    def memory(self) -> DeviceMemory:
+        self.threads.add(threading.get_ident())
+        return self.room
 
     def close(self) -> None:
         self.closed = True
