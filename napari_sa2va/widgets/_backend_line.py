@@ -77,17 +77,18 @@ class BackendLine(QWidget):
         self.all.setToolTip("All models: what each needs and what is here; download, remove")
         self.all.setAccessibleName("All models")
         self.about = QToolButton(self)
-        self.about.setText("?")  # a word would cut the status in a narrow dock
+        self.about.setText("?")
         self.about.setAccessibleName("About this model")
         self._show_whether_it_has_a_card()
 
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
         layout.addWidget(self.light, 0, 0)
         layout.addWidget(self.model, 0, 1)
         layout.addWidget(self.all, 0, 2)
         layout.addWidget(self.about, 0, 3)
-        layout.addWidget(self.status, 0, 4)
+        layout.addWidget(self.status, 1, 1, 1, 3)
         layout.setColumnStretch(1, 1)
 
         self.model.activated.connect(self._on_activated)

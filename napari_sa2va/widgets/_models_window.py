@@ -60,7 +60,6 @@ class ModelsWindow(QDialog):
         self.name.setPlaceholderText("owner/name on the Hugging Face Hub, or a folder")
         self.name.setToolTip("A model of your own: its id on the Hugging Face Hub, or its folder")
         self.name.setAccessibleName("Model to add")
-        self.name.setClearButtonEnabled(True)
         self.add = self._button("&Add", "Add this id or folder to the list")
         self.folder = self._button("&Folder…", "Choose a folder with a checkpoint")
         self.refused = _text_label(self)
