@@ -134,8 +134,7 @@ def from_transformers(weights: Mapping[str, Tensor], folder: str) -> Iterator[tu
     """
     kept = dict(weights)
     again = kept.pop(_PLACES_AGAIN, None)
-    places = kept.setdefault(_PLACES, again) if again is not None else kept.get(_PLACES)
-    if again is not None and not again.equal(places):
+    if again is not None and not kept.setdefault(_PLACES, again).equal(again):
         raise CheckpointError(
             f"{folder} encodes points and the image's places differently.", "Download it again."
         )

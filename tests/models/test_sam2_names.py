@@ -17,6 +17,8 @@ from napari_sa2va.engine.runtime import autocast
 from napari_sa2va.engine.tracker import Tracker
 from napari_sa2va.models.checkpoint import load_prompt_model
 from napari_sa2va.models.grounding import build_sam2, encode_image, grounding_pixels
+from napari_sa2va.models.known import PUBLISHED as PUBLISHED_MODELS
+from napari_sa2va.models.known import Parameters
 from napari_sa2va.models.sam2_names import NAMES, from_transformers, sam2_settings
 from tests.tiny import SAM2_VIDEO, write_sam2
 
@@ -64,6 +66,9 @@ def test_the_published_weights_fit(size: str) -> None:
     ours = build_sam2(sam2_settings(config, "it")).state_dict()
     assert shapes(NAMES.ours(theirs.items())) == shapes(ours.items())
     assert shapes(NAMES.official(ours.items())) == shapes(theirs.items())
+    (known,) = (known for known in PUBLISHED_MODELS if known.name.endswith(f"hiera-{size}"))
+    counted = sum(value.numel() for value in ours.values())
+    assert known.parameters == Parameters(0, counted)
 
 
 def shapes(weights: Any) -> dict[str, tuple[int, ...]]:
