@@ -49,6 +49,45 @@ def predictor_masks(
     frame : int
     masks : dict of int to (H, W) bool array
     """
+    predictor, state = video_predictor(sam2, images, shape)
+    height, width = shape
+    size = sam2.image_size
+    for object_id, (y, x) in clicks.items():
+        # sam2 scales (x, y) by S / (W, H); ours scales the centres of pixels.
+        point = [[x + 0.5 - 0.5 * width / size, y + 0.5 - 0.5 * height / size]]
+        predictor.add_new_points_or_box(
+            state, frame, object_id, points=torch.tensor(point), labels=torch.tensor([1])
+        )
+    yield from _followed(predictor, state, frame, reverse)
+
+
+def predictor_follows_masks(
+    sam2: SAM2Base,
+    images: Tensor,
+    shape: tuple[int, int],
+    masks: Mapping[int, Mapping[int, Tensor]],
+) -> Iterator[tuple[int, dict[int, Any]]]:
+    """The same, with masks (H, W) by frame and object instead of clicks."""
+    predictor, state = video_predictor(sam2, images, shape)
+    for frame, given in masks.items():
+        for object_id, mask in given.items():
+            predictor.add_new_mask(state, frame, object_id, mask)
+    yield from _followed(predictor, state, min(masks), False)
+
+
+def _followed(
+    predictor: Any, state: dict[str, Any], frame: int, reverse: bool
+) -> Iterator[tuple[int, dict[int, Any]]]:
+    for t, ids, logits in predictor.propagate_in_video(
+        state, start_frame_idx=frame, reverse=reverse
+    ):
+        yield t, {object_id: (logits[n, 0] > 0).cpu().numpy() for n, object_id in enumerate(ids)}
+
+
+def video_predictor(
+    sam2: SAM2Base, images: Tensor, shape: tuple[int, int]
+) -> tuple[Any, dict[str, Any]]:
+    """The predictor with the weights of `sam2`, and its state for a video."""
     predictor = object.__new__(SAM2VideoPredictor)
     predictor.__dict__ |= sam2.__dict__ | {
         "fill_hole_area": 0,
@@ -57,7 +96,6 @@ def predictor_masks(
         "add_all_frames_to_correct_as_cond": False,
     }
     height, width = shape
-    size = sam2.image_size
     device = images.device
     state: dict[str, Any] = {key: {} for key in _STATE_DICTS} | {
         "images": images,
@@ -70,20 +108,13 @@ def predictor_masks(
         "storage_device": device,
         "obj_ids": [],
     }
-    for object_id, (y, x) in clicks.items():
-        # sam2 scales (x, y) by S / (W, H); ours scales the centres of pixels.
-        point = [[x + 0.5 - 0.5 * width / size, y + 0.5 - 0.5 * height / size]]
-        predictor.add_new_points_or_box(
-            state, frame, object_id, points=torch.tensor(point), labels=torch.tensor([1])
-        )
-    for t, ids, logits in predictor.propagate_in_video(
-        state, start_frame_idx=frame, reverse=reverse
-    ):
-        yield t, {object_id: (logits[n, 0] > 0).cpu().numpy() for n, object_id in enumerate(ids)}
+    return predictor, state
 
 
-def frame_pixels(frames: Any, size: int) -> Tensor:
+def frame_pixels(frames: Any, size: int, plain: bool = False) -> Tensor:
     """All frames of a FrameSource, normalised: (T, 3, size, size)."""
     from napari_sa2va.models.grounding import grounding_pixels
 
-    return torch.cat([grounding_pixels(frames.frame(t), size) for t in range(frames.shape[0])])
+    return torch.cat(
+        [grounding_pixels(frames.frame(t), size, plain) for t in range(frames.shape[0])]
+    )

@@ -20,7 +20,14 @@ except PackageNotFoundError:  # run from a source tree that was never installed
 __all__ = ["__version__", "load"]
 
 
-def load(model: str = "nano", device: str = "auto", dtype: str = "auto") -> Engine:
+def load(
+    model: str = "nano",
+    device: str = "auto",
+    dtype: str = "auto",
+    *,
+    prompt_model: str | None = None,
+    grounding: str = "auto",
+) -> Engine:
     """Load a model.
 
     Parameters
@@ -33,6 +40,15 @@ def load(model: str = "nano", device: str = "auto", dtype: str = "auto") -> Engi
     dtype : str
         ``"auto"`` takes bfloat16 where it is fast and float32 on the CPU; or ``"float32"``,
         ``"bfloat16"``, ``"float16"``.
+    prompt_model : str or path, optional
+        A plain SAM 2.1 for points, boxes and masks, instead of the checkpoint's own SAM 2:
+        ``"facebook/sam2.1-hiera-large"``, ``-base-plus``, ``-small``, ``-tiny``, or a folder with
+        such a checkpoint.
+    grounding : str
+        How what was found by text is followed. ``"sa2va"``: the checkpoint's fine-tuned decoder
+        follows it. ``"sa2va-i"``: that decoder finds it in frames spread over the stack, and SAM
+        2's own weights follow it; those of the checkpoint, if it has them, else of `prompt_model`.
+        ``"auto"`` takes ``"sa2va-i"`` where the checkpoint has both decoders.
 
     Returns
     -------
@@ -44,7 +60,7 @@ def load(model: str = "nano", device: str = "auto", dtype: str = "auto") -> Engi
     napari_sa2va.core.errors.CheckpointError
         The checkpoint is missing, damaged, pickled, or does not fit its configuration.
     napari_sa2va.core.errors.InputError
-        The device or the dtype is not available.
+        The device or the dtype is not available, or the grounding is not possible.
     """
     # Read by OpenMP when torch is first imported. Its threads spin while they wait for each other,
     # which makes all some 20 times slower as soon as another program keeps the cores busy; threads
@@ -53,4 +69,6 @@ def load(model: str = "nano", device: str = "auto", dtype: str = "auto") -> Engi
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from napari_sa2va.engine.engine import Engine
 
-    return Engine.load(model, device=device, dtype=dtype)
+    return Engine.load(
+        model, device=device, dtype=dtype, prompt_model=prompt_model, grounding=grounding
+    )

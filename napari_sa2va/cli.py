@@ -124,7 +124,8 @@ def _add_ask(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--frames",
         type=parse_frames,
         metavar="A:B",
-        help="which frames the model looks at (default: the first five)",
+        help="which frames the model looks at (default: the first five; by sa2va-i, five spread "
+        "over the stack)",
     )
     _add_model(parser)
 
@@ -190,3 +191,14 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps, ...")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
+    parser.add_argument(
+        "--prompt-model",
+        metavar="MODEL",
+        help="a plain SAM 2.1 for clicks and boxes: facebook/sam2.1-hiera-tiny, -small, "
+        "-base-plus, -large, or a folder (default: the model's own SAM 2)",
+    )
+    parser.add_argument(
+        "--grounding",
+        default="auto",
+        help="how what words found is followed: auto, sa2va, sa2va-i (default: %(default)s)",
+    )

@@ -22,7 +22,7 @@ from napari_sa2va.models.catalog import (
     list_models,
     remove_model,
 )
-from napari_sa2va.models.known import BUNDLED
+from napari_sa2va.models.known import BUNDLED, SAM2, KnownModel
 from napari_sa2va.models.pins import read_record, record_path
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ OK, DAMAGED = 0, 1
 
 _UNKNOWN = "unknown until asked"
 _OF_WEIGHTS = "weights; SAM 2 stays in float32"
-_HEAD = ("MODEL", "PARAMETERS", "BFLOAT16", "FLOAT32", "LICENCE", "LANGUAGES", "HERE")
+_HEAD = ("MODEL", "KIND", "PARAMETERS", "BFLOAT16", "FLOAT32", "LICENCE", "LANGUAGES", "HERE")
 
 
 def list_all(arguments: Namespace) -> int:
@@ -43,6 +43,7 @@ def list_all(arguments: Namespace) -> int:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         _say("  ".join(cells).rstrip())
     _say(f"\nMemory is that of the weights alone. ?: {_UNKNOWN}, by `models info MODEL --ask`.")
+    _say(f"{SAM2} takes clicks and boxes beside a Sa2VA: --prompt-model.")
     return OK
 
 
@@ -166,11 +167,12 @@ def _row(entry: Entry) -> tuple[str, ...]:
     known, counted = entry.known, entry.known.parameters
     return (
         known.name,
+        known.kind or "?",
         readable_count(counted.total) if counted else "?",
         readable_size(counted.memory("bfloat16")) if counted else "?",
         readable_size(counted.memory("float32")) if counted else "?",
         known.licence or "?",
-        ", ".join(known.languages) or "?",
+        _languages(known) or "?",
         _here(entry),
     )
 
@@ -178,6 +180,8 @@ def _row(entry: Entry) -> tuple[str, ...]:
 def _facts(entry: Entry) -> list[tuple[str, str]]:
     known, counted, pin = entry.known, entry.known.parameters, entry.pin
     facts = [("model", known.name)]
+    if known.kind == SAM2:
+        facts.append(("kind", f"{SAM2}, takes clicks and boxes beside a Sa2VA: --prompt-model"))
     if known.base:
         facts += [("made from", known.base), ("language model", known.language_model)]
     if counted is None:
@@ -194,7 +198,7 @@ def _facts(entry: Entry) -> list[tuple[str, str]]:
         ]
     facts += [
         ("licence", known.licence or _UNKNOWN),
-        ("languages", ", ".join(known.languages) or _UNKNOWN),
+        ("languages", _languages(known) or _UNKNOWN),
     ]
     if pin is not None or entry.folder is None:
         facts += [
@@ -202,6 +206,10 @@ def _facts(entry: Entry) -> list[tuple[str, str]]:
             ("download", f"{readable_size(pin.size)}, {len(pin.files)} files" if pin else _UNKNOWN),
         ]
     return [*facts, ("on this machine", str(entry.folder or _here(entry)))]
+
+
+def _languages(known: KnownModel) -> str:
+    return "none" if known.kind == SAM2 else ", ".join(known.languages)
 
 
 def _here(entry: Entry) -> str:

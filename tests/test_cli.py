@@ -104,8 +104,8 @@ class FakeEngine:
 def engine(monkeypatch):
     engine = FakeEngine()
 
-    def load(model="nano", device="auto", dtype="auto"):
-        engine.loaded = (model, device, dtype)
+    def load(model="nano", device="auto", dtype="auto", *, prompt_model=None, grounding="auto"):
+        engine.loaded = (model, device, dtype, prompt_model, grounding)
         return engine
 
     monkeypatch.setattr(napari_sa2va, "load", load)
@@ -282,10 +282,13 @@ def test_a_missing_stack(engine, labels, tmp_path, capsys):
     assert "none.tif" in capsys.readouterr().err
 
 
-def test_model_device_and_dtype_are_handed_on(engine, stack, labels):
+def test_what_is_to_be_loaded_is_handed_on(engine, stack, labels):
     options = ("--model", "owner/name", "--device", "cpu", "--dtype", "float32")
     run("segment", stack, "--points", "10,12", *options, "-o", labels)
-    assert engine.loaded == ("owner/name", "cpu", "float32")
+    assert engine.loaded == ("owner/name", "cpu", "float32", None, "auto")
+    options = ("--prompt-model", "facebook/sam2.1-hiera-tiny", "--grounding", "sa2va-i")
+    run("ask", stack, "What?", *options)
+    assert engine.loaded == ("nano", "auto", "auto", "facebook/sam2.1-hiera-tiny", "sa2va-i")
 
 
 def test_ask_prints_the_answer_without_steering_tokens(engine, stack, capsys):

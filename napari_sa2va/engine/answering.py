@@ -14,7 +14,8 @@ from napari_sa2va.core.masks import BoolMask, PackedMasks
 from napari_sa2va.engine.chat import Chat, Turn
 from napari_sa2va.engine.looking import Looking
 from napari_sa2va.engine.runtime import Runtime
-from napari_sa2va.engine.tracker import TrackedMask, Tracker
+from napari_sa2va.engine.tracker import TrackedMask
+from napari_sa2va.engine.trackers import Trackers
 from napari_sa2va.engine.writing import Writing
 
 
@@ -62,7 +63,7 @@ class Answering:
     runtime: Runtime
     looking: Looking
     chat: Chat
-    tracker: Tracker
+    tracker: Trackers
     shape: tuple[int, int, int]
     begin: Callable[[str], int]
     record: Callable[[int, int, TrackedMask], Mask]

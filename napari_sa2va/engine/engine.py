@@ -6,10 +6,21 @@ from typing import Any
 
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.frames import as_frames
-from napari_sa2va.engine.runtime import Runtime, choose_device, choose_dtype
+from napari_sa2va.engine.runtime import (
+    SA2VA,
+    Runtime,
+    choose_device,
+    choose_dtype,
+    choose_grounding,
+)
 from napari_sa2va.engine.session import Session
 from napari_sa2va.models.catalog import find_model
-from napari_sa2va.models.checkpoint import load_model
+from napari_sa2va.models.checkpoint import (
+    carries_second_decoder,
+    load_model,
+    load_prompt_model,
+)
+from napari_sa2va.models.grounding import drop_first_decoder
 from napari_sa2va.models.tokens import Tokens
 
 
@@ -31,15 +42,29 @@ class Engine:
         self.dtype = str(runtime.dtype).removeprefix("torch.")
 
     @classmethod
-    def load(cls, model: str = "nano", device: str = "auto", dtype: str = "auto") -> Engine:
+    def load(
+        cls,
+        model: str = "nano",
+        device: str = "auto",
+        dtype: str = "auto",
+        *,
+        prompt_model: str | None = None,
+        grounding: str = "auto",
+    ) -> Engine:
         """Load a model: see `napari_sa2va.load`."""
         chosen = choose_device(device)
         precision = choose_dtype(dtype, chosen)
         folder = find_model(str(model))
         tokens = Tokens(folder)
-        return cls(
-            Runtime(load_model(folder, chosen, precision), tokens, chosen, precision), str(model)
-        )
+        two_decoders = carries_second_decoder(folder)
+        way = choose_grounding(grounding, two_decoders, prompt_model is not None, str(model))
+        clicked = None
+        if prompt_model is not None:  # before the large one: errors are told at once
+            clicked = load_prompt_model(find_model(str(prompt_model)), chosen)
+        network = load_model(folder, chosen, precision)
+        if two_decoders and way == SA2VA:
+            drop_first_decoder(network.grounding)
+        return cls(Runtime(network, tokens, chosen, precision, clicked, way), str(model))
 
     def open(self, stack: Any, *, embedding_budget: int | None = None) -> Session:
         """Open a session on a stack.

@@ -6,12 +6,14 @@ section 4), with objects as a batch dimension.
 
 from __future__ import annotations
 
+import math
 import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from sam2.modeling.sam2_base import SAM2Base
+from sam2.modeling.sam2_utils import get_1d_sine_pe
 from torch import Tensor
 
 from napari_sa2va.core.prompts import FramePrompts
@@ -88,12 +90,14 @@ class TrackedObject:
         bits = np.packbits((logits > 0).cpu().numpy())
         self.tracked[frame] = zlib.compress(bits.tobytes(), 1)
 
-    def tracked_logits(self, frame: int, side: int) -> Tensor | None:
-        """The tracked mask of a frame as logits of +-10, (1, side, side); None if there is none."""
+    def tracked_logits(self, frame: int) -> Tensor | None:
+        """The tracked mask of a frame as logits of +-10, (1, h, h); None if there is none."""
         packed = self.tracked.get(frame)
         if packed is None:
             return None
-        bits = np.unpackbits(np.frombuffer(zlib.decompress(packed), np.uint8), count=side * side)
+        # The side of the squares is a multiple of 4: they fill their bytes.
+        bits = np.unpackbits(np.frombuffer(zlib.decompress(packed), np.uint8))
+        side = math.isqrt(len(bits))
         return torch.from_numpy(bits.reshape(1, side, side)).float() * 20 - 10
 
 
@@ -105,12 +109,12 @@ class MemoryView:
     ----------
     spatial : list of (position, (M, h, w) tensor)
         Position 0 for conditioning frames, 1 (earliest) to 6 (latest) for the frames before.
-    pointers : list of (C,) tensor
-        Object pointers, no further back than SAM 2 looks.
+    pointers : list of (distance, (C,) tensor)
+        Object pointers, and how far back they are; 1 is as far as SAM 2 looks.
     """
 
     spatial: list[tuple[int, Tensor]]
-    pointers: list[Tensor]
+    pointers: list[tuple[float, Tensor]]
 
     @property
     def layout(self) -> tuple[tuple[int, ...], int]:
@@ -129,11 +133,14 @@ def view(
         earlier = tracked.recent.get(frame + step * (sam2.num_maskmem - position))
         if earlier is not None:
             spatial.append((position, earlier.features))
-    pointers = [c.pointer for t, c in conditioning if t != frame and (t - frame) * step > 0]
-    for distance in range(1, min(frames, sam2.max_obj_ptrs_in_encoder)):
+    reach = min(frames, sam2.max_obj_ptrs_in_encoder) - 1
+    pointers = [
+        ((t - frame) * step / reach, c.pointer) for t, c in conditioning if (t - frame) * step > 0
+    ]
+    for distance in range(1, reach + 1):
         earlier = tracked.recent.get(frame + step * distance)
         if earlier is not None:
-            pointers.append(earlier.pointer)
+            pointers.append((distance / reach, earlier.pointer))
     return MemoryView([(p, f) for p, f in spatial if f is not None], pointers)
 
 
@@ -156,10 +163,12 @@ def attend(sam2: SAM2Base, top: Tensor, views: list[MemoryView]) -> Tensor:
         memory_pos.append((_tokens(encoding) + time).expand(-1, objects, -1))
     pointer_tokens = 0
     if n_pointers:
-        pointers = torch.stack([torch.stack(view.pointers) for view in views], 1)  # (P, B, C)
+        pointers = torch.stack(
+            [torch.stack([pointer for _, pointer in view.pointers]) for view in views], 1
+        )  # (P, B, C)
         split = pointers.unflatten(2, (-1, sam2.mem_dim)).transpose(1, 2).flatten(0, 1)
         memory.append(split)
-        memory_pos.append(torch.zeros_like(split))
+        memory_pos.append(_pointer_times(sam2, views, split))
         pointer_tokens = len(split)
 
     current_pos = sam2.image_encoder.neck.position_encoding(top).to(top.dtype)
@@ -173,10 +182,29 @@ def attend(sam2: SAM2Base, top: Tensor, views: list[MemoryView]) -> Tensor:
     return out.permute(1, 2, 0).unflatten(2, (height, width))
 
 
-def encode(sam2: SAM2Base, top: Tensor, high_res_logits: Tensor, presence: Tensor) -> Tensor:
+def _pointer_times(sam2: SAM2Base, views: list[MemoryView], split: Tensor) -> Tensor:
+    """How far back pointers are, encoded for their tokens (N, B, M); SAM 2 does it from 2.1 on."""
+    if not sam2.add_tpos_enc_to_obj_ptrs:
+        return torch.zeros_like(split)
+    back = torch.tensor(
+        [[distance for distance, _ in view.pointers] for view in views], device=split.device
+    ).T
+    width = sam2.hidden_dim if sam2.proj_tpos_enc_in_obj_ptrs else sam2.mem_dim
+    encoded: Tensor = sam2.obj_ptr_tpos_proj(get_1d_sine_pe(back, dim=width))
+    return encoded.repeat_interleave(len(split) // len(encoded), 0)
+
+
+def encode(
+    sam2: SAM2Base,
+    top: Tensor,
+    high_res_logits: Tensor,
+    presence: Tensor,
+    prompted: bool,
+) -> Tensor:
     """The spatial memories (B, M, h, w) of B masks given as logits (B, 1, S, S).
 
-    They are kept in bfloat16, as ``SAM2VideoPredictor`` does: half the bytes, and its results.
+    `prompted` tells whether they come from prompts: SAM 2's predictor then binarizes them. They are
+    kept in bfloat16, as ``SAM2VideoPredictor`` does: half the bytes, and its results.
     """
     objects = len(high_res_logits)
     features, _ = sam2._encode_new_memory(
@@ -184,7 +212,7 @@ def encode(sam2: SAM2Base, top: Tensor, high_res_logits: Tensor, presence: Tenso
         feat_sizes=[tuple(top.shape[-2:])],
         pred_masks_high_res=high_res_logits,
         object_score_logits=presence,
-        is_mask_from_pts=False,
+        is_mask_from_pts=prompted,
     )
     return features.bfloat16()
 

@@ -6,22 +6,37 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
+from sam2.modeling.sam2_base import SAM2Base
 
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.models.tokens import Tokens
+
+SA2VA, SA2VA_I = "sa2va", "sa2va-i"
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """A loaded model: network, tokenizer, device and dtype."""
+    """A loaded model.
+
+    Attributes
+    ----------
+    model, tokens, device, dtype
+        Network and tokenizer; where and in what it computes.
+    prompt_model : SAM2Base, optional
+        A plain SAM 2 for points, boxes and masks.
+    grounding : str
+        How text is grounded in videos: ``"sa2va"`` or ``"sa2va-i"``.
+    """
 
     model: Sa2VA
     tokens: Tokens
     device: torch.device
     dtype: torch.dtype
+    prompt_model: SAM2Base | None = None
+    grounding: str = SA2VA
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which the network computes."""
@@ -69,3 +84,37 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     if dtype not in _DTYPES:
         raise InputError(f"The dtype {dtype!r} is not known.", f"Use auto, {', '.join(_DTYPES)}.")
     return _DTYPES[dtype]
+
+
+def choose_grounding(grounding: str, two_decoders: bool, prompt_model: bool, model: str) -> str:
+    """``"sa2va"`` or ``"sa2va-i"``; ``"auto"`` takes the latter where the checkpoint is made so.
+
+    Parameters
+    ----------
+    grounding : str
+        What is asked for.
+    two_decoders : bool
+        Whether the checkpoint has SAM 2's own decoder beside the fine-tuned one.
+    prompt_model : bool
+        Whether there is a plain SAM 2 beside the checkpoint.
+    model : str
+        The checkpoint's name, for the error.
+
+    Raises
+    ------
+    InputError
+        The name is not known, or SAM 2's own weights are not there.
+    """
+    if grounding == "auto":
+        return SA2VA_I if two_decoders else SA2VA
+    if grounding not in (SA2VA, SA2VA_I):
+        raise InputError(
+            f"The grounding {grounding!r} is not known.", f"Use auto, {SA2VA} or {SA2VA_I}."
+        )
+    if grounding == SA2VA_I and not (two_decoders or prompt_model):
+        raise InputError(
+            f"{SA2VA_I} propagates by SAM 2's own weights, and {model} does not carry them.",
+            'Choose a prompt model, such as "facebook/sam2.1-hiera-large", or a Sa2VA-i '
+            f"checkpoint, or the grounding {SA2VA}.",
+        )
+    return grounding

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from sam2.modeling.sam2_base import SAM2Base
 
 from napari_sa2va.core.answers import Segmentation
 from napari_sa2va.core.errors import InputError
@@ -20,9 +22,15 @@ from napari_sa2va.engine.chat import Chat, Turn
 from napari_sa2va.engine.looking import Looking
 from napari_sa2va.engine.masks import full_size_mask
 from napari_sa2va.engine.request import Request
-from napari_sa2va.engine.runtime import Runtime
+from napari_sa2va.engine.runtime import SA2VA_I, Runtime
 from napari_sa2va.engine.tracker import TrackedMask, Tracker
-from napari_sa2va.models.grounding import FrameFeatures, encode_image, grounding_pixels
+from napari_sa2va.engine.trackers import Trackers
+from napari_sa2va.models.grounding import (
+    FrameFeatures,
+    encode_image,
+    grounding_pixels,
+    has_second_decoder,
+)
 from napari_sa2va.models.language import MAX_VIDEO_FRAMES
 
 
@@ -51,12 +59,10 @@ class Session:
     ) -> None:
         self._runtime = runtime
         self._frames = frames
-        self._embeddings = EmbeddingCache(self._encode_frame, embedding_budget)
         self._looking = Looking(runtime, frames)
         self._chat = Chat(runtime.model, runtime.tokens, runtime.autocast)
-        self._tracker = Tracker(
-            runtime.model.grounding, self._embeddings.__getitem__, frames.shape, runtime.autocast
-        )
+        self._embeddings: list[EmbeddingCache] = []
+        self._tracker = self._trackers(embedding_budget)
         self._answering = Answering(
             runtime,
             self._looking,
@@ -83,8 +89,8 @@ class Session:
 
     @property
     def encoded_frames(self) -> int:
-        """How often SAM 2's image encoder ran in this session."""
-        return self._embeddings.misses
+        """How often SAM 2's image encoder ran in this session; those of two SAM 2 together."""
+        return sum(cache.misses for cache in self._embeddings)
 
     def ask(
         self,
@@ -104,7 +110,7 @@ class Session:
             The user's words; special tokens in it are plain characters.
         frames : sequence of int, optional
             Frames that the language side looks at, and in which it grounds what it names.
-            Default: the first five.
+            Default: the first five; by the grounding ``"sa2va-i"``, five spread over the stack.
         regions : sequence of (H, W) arrays, optional
             Masks that the question is about, in the last of `frames`: "region1", "region2", ...
         history : sequence of (user, answer), optional
@@ -229,13 +235,13 @@ class Session:
     def remove(self, object_id: int) -> None:
         """Forget an object; InputError where there is none."""
         self._object_ids([object_id])
-        del self._tracker.objects[object_id]
+        self._tracker.remove(object_id)
         self.scores.pop(object_id, None)
         self.phrases.pop(object_id, None)
 
     def reset(self) -> None:
         """Forget all objects and the conversation; image embeddings stay."""
-        self._tracker.objects.clear()
+        self._tracker.clear()
         self._turns.clear()
         self._chat.forget()
         self.scores.clear()
@@ -244,7 +250,8 @@ class Session:
     def close(self) -> None:
         """Free what the session holds."""
         self.reset()
-        self._embeddings.clear()
+        for cache in self._embeddings:
+            cache.clear()
         self._looking.forget()
         self._closed = True
 
@@ -275,15 +282,29 @@ class Session:
                 masks = {}
 
     def _mask(self, frame: int, object_id: int, found: TrackedMask) -> Mask:
-        size = self._runtime.model.grounding.image_size
-        mask = full_size_mask(found.logits, size, self.shape[1:])
+        mask = full_size_mask(found.logits, found.side, self.shape[1:])
         self.scores.setdefault(object_id, {})[frame] = found.score
         return Mask(frame, object_id, mask, found.score)
 
+    def _trackers(self, budget: int | None) -> Trackers:
+        runtime = self._runtime
+        own = self._tracker_of(runtime.model.grounding, budget)
+        clicks = own
+        if runtime.prompt_model is not None:
+            clicks = self._tracker_of(runtime.prompt_model, budget)
+        follows = None
+        if runtime.grounding == SA2VA_I:
+            follows = own if has_second_decoder(runtime.model.grounding) else clicks
+        return Trackers(own, clicks, follows, self.shape)
+
+    def _tracker_of(self, sam2: SAM2Base, budget: int | None) -> Tracker:
+        embeddings = EmbeddingCache(partial(self._encode_frame, sam2), budget)
+        self._embeddings.append(embeddings)
+        return Tracker(sam2, embeddings.__getitem__, self.shape, self._runtime.autocast)
+
     @torch.inference_mode()
-    def _encode_frame(self, frame: int) -> FrameFeatures:
-        sam2 = self._runtime.model.grounding
-        pixels = grounding_pixels(self._frames.frame(frame), sam2.image_size)
+    def _encode_frame(self, sam2: SAM2Base, frame: int) -> FrameFeatures:
+        pixels = grounding_pixels(self._frames.frame(frame), sam2.image_size, sam2.plain)
         with self._runtime.autocast():
             return encode_image(sam2, pixels.to(self._runtime.model.device))
 
@@ -294,6 +315,9 @@ class Session:
         return object_id
 
     def _looked_at(self, frames: Sequence[int] | None) -> tuple[int, ...]:
+        if frames is None and self._runtime.grounding == SA2VA_I:
+            spread = np.linspace(0, self.shape[0] - 1, MAX_VIDEO_FRAMES, dtype=int)
+            return tuple(sorted(set(spread.tolist())))
         if frames is None:
             return tuple(range(min(self.shape[0], MAX_VIDEO_FRAMES)))
         chosen = tuple(sorted({int(frame) for frame in frames}))

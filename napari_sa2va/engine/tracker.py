@@ -13,8 +13,10 @@ import torch.nn.functional as F
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
+from napari_sa2va.core.masks import BoolMask
 from napari_sa2va.core.prompts import FramePrompts
 from napari_sa2va.engine import memory
+from napari_sa2va.engine.masks import full_size_mask
 from napari_sa2va.engine.memory import Conditioning, MemoryView, Recent, TrackedObject
 from napari_sa2va.models.grounding import Decoded, FrameFeatures, decode, mask_as_output, upscale
 
@@ -25,10 +27,21 @@ _MAX_BATCH_ELEMENTS = 64 * 2**20
 
 @dataclass(frozen=True)
 class TrackedMask:
-    """The mask of one object in one frame: ``logits`` (1, h, w), predicted IoU ``score``."""
+    """The mask of one object in one frame.
+
+    Attributes
+    ----------
+    logits : (1, h, w) tensor
+        Low-resolution mask logits.
+    score : float
+        Predicted IoU.
+    side : int
+        To which side the logits are brought before they are brought to the data's size.
+    """
 
     logits: Tensor
     score: float
+    side: int
 
 
 class Tracker:
@@ -58,6 +71,8 @@ class Tracker:
         self._shape = shape
         self._autocast = autocast
         self._reach = sam2.max_obj_ptrs_in_encoder
+        # SAM 2 brings its masks to the data's size at once, Sa2VA by way of the input's size.
+        self._side = sam2.image_size // 4 if sam2.plain else sam2.image_size
         self.objects: dict[int, TrackedObject] = {}
 
     @torch.inference_mode()
@@ -65,6 +80,60 @@ class Tracker:
         self, frame: int, embeddings: Mapping[int, Tensor]
     ) -> dict[int, TrackedMask]:
         """Prompt objects in one frame with their projected ``[SEG]`` embeddings (C,)."""
+        decoded, language = self._decode_language(frame, embeddings)
+        for row, object_id in enumerate(embeddings):
+            self._object(object_id).condition(
+                frame, _conditioning(decoded, row, language=language[row])
+            )
+        return _masks(decoded, list(embeddings), self._side)
+
+    @torch.inference_mode()
+    def find(self, frame: int, embeddings: Mapping[int, Tensor]) -> dict[int, TrackedMask]:
+        """What projected ``[SEG]`` embeddings (C,) mean in one frame; nothing remembers it.
+
+        As in Sa2VA-i, the logits are to be brought to the data's size at once.
+        """
+        decoded, _ = self._decode_language(frame, embeddings)
+        return _masks(decoded, list(embeddings), decoded.logits.shape[-1])
+
+    @torch.inference_mode()
+    def condition_on_masks(
+        self, frame: int, given: Mapping[int, tuple[BoolMask, float]]
+    ) -> dict[int, TrackedMask]:
+        """Give objects their masks (H, W), and the scores of these, in one frame."""
+        made = dict(zip(given, self._given(frame, list(given.values())), strict=True))
+        for object_id, conditioning in made.items():
+            self._object(object_id).condition(frame, conditioning)
+        return {
+            object_id: TrackedMask(conditioning.logits, conditioning.score, self._side)
+            for object_id, conditioning in made.items()
+        }
+
+    @torch.inference_mode()
+    def adopt(self, object_id: int, other: Tracker) -> None:
+        """Take an object over from another tracker, with its masks."""
+        before = other.objects[object_id]
+        adopted = TrackedObject(tracked=dict(before.tracked))
+        for frame, conditioning in before.conditioning.items():
+            mask = full_size_mask(conditioning.logits, other._side, self._shape[1:])
+            (adopted.conditioning[frame],) = self._given(frame, [(mask, conditioning.score)])
+        self.objects[object_id] = adopted
+        del other.objects[object_id]
+
+    def _given(self, frame: int, masks: Sequence[tuple[BoolMask, float]]) -> list[Conditioning]:
+        features = self._features(frame)
+        squares = torch.cat([self._square(mask) for mask, _ in masks]).to(features.top.device)
+        with self._autocast():
+            decoded = mask_as_output(self._sam2, features, squares)
+        made = [_conditioning(decoded, row) for row in range(len(masks))]
+        for conditioning, (_, score) in zip(made, masks, strict=True):
+            conditioning.score *= score
+        return made
+
+    def _decode_language(
+        self, frame: int, embeddings: Mapping[int, Tensor]
+    ) -> tuple[Decoded, Tensor]:
+        """What the decoder makes of language prompts, without memory, and these as (B, 1, C)."""
         features = self._features(frame)
         language = torch.stack(list(embeddings.values()))[:, None]
         with self._autocast():
@@ -78,11 +147,7 @@ class Tracker:
                 language=language,
                 multimask=self._sam2._use_multimask(True, None),
             )
-        for row, object_id in enumerate(embeddings):
-            self._object(object_id).condition(
-                frame, _conditioning(decoded, row, language=language[row])
-            )
-        return _masks(decoded, list(embeddings))
+        return decoded, language
 
     @torch.inference_mode()
     def condition_on_prompts(
@@ -115,7 +180,7 @@ class Tracker:
                     ),
                 )
         tracked.condition(frame, _conditioning(decoded, 0, language, prompts))
-        return _masks(decoded, [object_id])[object_id]
+        return _masks(decoded, [object_id], self._side)[object_id]
 
     @torch.inference_mode()
     def track(
@@ -133,7 +198,7 @@ class Tracker:
                 tracked = self.objects[object_id]
                 here = tracked.conditioning.get(frame)
                 if here is not None:
-                    masks[object_id] = TrackedMask(here.logits, here.score)
+                    masks[object_id] = TrackedMask(here.logits, here.score, self._side)
                 elif _reaches(tracked, frame, reverse):
                     self._encode_conditioning(tracked)
                     seen = memory.view(self._sam2, tracked, frame, self._shape[0], reverse)
@@ -153,7 +218,7 @@ class Tracker:
             features,
             multimask=self._sam2._use_multimask(False, None),
         )
-        spatial = self._encode(features, decoded.logits, decoded.presence)
+        spatial = self._encode(features, decoded.logits, decoded.presence, False)
         for row, (object_id, _) in enumerate(batch):
             # Rows are copied: a view would keep the whole batch alive.
             self.objects[object_id].remember(
@@ -162,7 +227,7 @@ class Tracker:
                 decoded.logits[row],
                 self._reach,
             )
-        return _masks(decoded, [object_id for object_id, _ in batch])
+        return _masks(decoded, [object_id for object_id, _ in batch], self._side)
 
     def _batches(self, group: list[tuple[int, MemoryView]]) -> list[list[tuple[int, MemoryView]]]:
         elements = sum(features.numel() for _, features in group[0][1].spatial)
@@ -174,12 +239,17 @@ class Tracker:
         for frame, conditioning in tracked.conditioning.items():
             if conditioning.features is None:
                 conditioning.features = self._encode(
-                    self._features(frame), conditioning.logits[None], conditioning.presence[None]
+                    self._features(frame),
+                    conditioning.logits[None],
+                    conditioning.presence[None],
+                    True,
                 )[0]
 
-    def _encode(self, features: FrameFeatures, logits: Tensor, presence: Tensor) -> Tensor:
+    def _encode(
+        self, features: FrameFeatures, logits: Tensor, presence: Tensor, prompted: bool
+    ) -> Tensor:
         high_res = upscale(logits, self._sam2.image_size)
-        return memory.encode(self._sam2, features.top, high_res, presence)
+        return memory.encode(self._sam2, features.top, high_res, presence, prompted)
 
     def _start_mask(
         self, tracked: TrackedObject, frame: int, prompts: FramePrompts
@@ -191,7 +261,9 @@ class Tracker:
             return F.interpolate(square, size=(side, side), mode="bilinear", antialias=True)[0]
         before = tracked.conditioning.get(frame)
         if before is None:
-            return tracked.tracked_logits(frame, side)
+            seen = tracked.tracked_logits(frame)
+            # It has another side where another SAM 2 tracked it.
+            return None if seen is None else upscale(seen[None], side)[0]
         adds = before.prompts is None or set(before.prompts.points) <= set(prompts.points)
         return before.logits.clamp(-32, 32) if adds else None
 
@@ -256,9 +328,9 @@ def _conditioning(
     )
 
 
-def _masks(decoded: Decoded, object_ids: Sequence[int]) -> dict[int, TrackedMask]:
+def _masks(decoded: Decoded, object_ids: Sequence[int], side: int) -> dict[int, TrackedMask]:
     scores = decoded.scores.tolist()
     return {
-        object_id: TrackedMask(decoded.logits[row], scores[row])
+        object_id: TrackedMask(decoded.logits[row], scores[row], side)
         for row, object_id in enumerate(object_ids)
     }

@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sa2va.core.errors import CheckpointError
-from napari_sa2va.models.known import BUNDLED, GROUNDING, PUBLISHED, KnownModel, Parameters
+from napari_sa2va.models.known import (
+    BUNDLED,
+    PUBLISHED,
+    SA2VA,
+    KnownModel,
+    Parameters,
+)
 from napari_sa2va.models.pins import Pin, forget, read_record, write_record
 from napari_sa2va.models.shapes import count_parameters
 
 if TYPE_CHECKING:
     from napari_sa2va.models.download import Transfer
 
-_NANO = KnownModel(BUNDLED, "", "", licence="apache-2.0", languages=("en", "ko"))
+_NANO = KnownModel(BUNDLED, "", "", licence="apache-2.0", languages=("en", "ko"), kind=SA2VA)
 
 
 @dataclass(frozen=True)
@@ -93,9 +99,9 @@ def _entry_or_problem(name: str) -> Entry:
 def learn(known: KnownModel, pin: Pin) -> KnownModel:
     """What is known once the Hub has been asked: its word goes before what was seen earlier."""
     parameters = known.parameters
-    if known in PUBLISHED and parameters is None and (pin.parameters or 0) > GROUNDING:
+    if known in PUBLISHED and parameters is None and (pin.parameters or 0) > known.grounding:
         # Every published one has the same SAM 2; the Hub tells only the sum.
-        parameters = Parameters((pin.parameters or 0) - GROUNDING, GROUNDING)
+        parameters = Parameters((pin.parameters or 0) - known.grounding, known.grounding)
     return replace(
         known,
         parameters=parameters,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
 from napari_sa2va.core.errors import CheckpointError, WeightsError
@@ -17,8 +19,10 @@ from napari_sa2va.models.families import build_language
 from napari_sa2va.models.grounding import build_sam2
 from napari_sa2va.models.language import LanguageSide
 from napari_sa2va.models.sa2va import Sa2VA
+from napari_sa2va.models.sam2_names import from_transformers, sam2_settings
 
 _INDEX = "model.safetensors.index.json"
+_SECOND_DECODER = ".sam_mask_decoder_modified."
 
 
 def build_model(config: Mapping[str, Any], grounding: Mapping[str, Any]) -> Sa2VA:
@@ -56,7 +60,7 @@ def load_model(
     # No memory and no time for random weights that are about to be replaced.
     with torch.device("meta"):
         language = build_language(config)
-    model = Sa2VA(language, build_sam2(grounding))
+    model = Sa2VA(language, build_sam2(grounding, carries_second_decoder(folder)))
     weights = dict(language.weight_names.ours(_read(files)))
     _tie_embeddings(weights, language)
     _check(model, weights, folder)
@@ -69,6 +73,31 @@ def load_model(
     model.text_hidden_fcs.to(device=device, dtype=dtype)
     model.grounding.to(device=device, dtype=torch.float32)
     return model.eval().requires_grad_(False)
+
+
+def carries_second_decoder(folder: Path) -> bool:
+    """Whether a checkpoint has SAM 2's own mask decoder beside the fine-tuned one, as Sa2VA-i."""
+    return any(_SECOND_DECODER in name for name in _names(weight_files(folder)))
+
+
+def load_prompt_model(folder: str | Path, device: str | torch.device = "cpu") -> SAM2Base:
+    """Load a plain SAM 2 or SAM 2.1 that transformers wrote (``facebook/sam2.1-hiera-*``).
+
+    It has float32 weights, as the SAM 2 of a Sa2VA.
+
+    Raises
+    ------
+    CheckpointError
+        As `load_model`, or the folder holds no SAM 2.
+    """
+    folder = Path(folder)
+    config = read_json(folder / "config.json")
+    model = build_sam2(sam2_settings(config, str(folder)))
+    model.plain = True
+    weights = dict(from_transformers(dict(_read(weight_files(folder))), str(folder)))
+    _check(model, weights, folder)
+    model.load_state_dict(weights, assign=True)
+    return model.to(device=device, dtype=torch.float32).eval().requires_grad_(False)
 
 
 def save_model(model: Sa2VA, folder: str | Path, dtype: torch.dtype) -> None:
@@ -129,14 +158,26 @@ def weight_files(folder: Path) -> list[Path]:
 
 def _read(files: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:
     for path in files:
-        try:
-            with safe_open(path, framework="pt") as shard:
-                for name in shard.keys():  # noqa: SIM118 - a shard is not a mapping
-                    yield name, shard.get_tensor(name)
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(
-                f"{path} is cut or damaged ({error}).", "Download it again."
-            ) from error
+        with _opened(path) as shard:
+            for name in shard.keys():  # noqa: SIM118 - a shard is not a mapping
+                yield name, shard.get_tensor(name)
+
+
+def _names(files: Iterable[Path]) -> Iterator[str]:
+    for path in files:
+        with _opened(path) as shard:
+            yield from shard.keys()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt") as shard:
+            yield shard
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} is cut or damaged ({error}).", "Download it again."
+        ) from error
 
 
 def _kept(model: Sa2VA) -> Iterator[tuple[str, Tensor]]:

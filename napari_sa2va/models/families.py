@@ -23,6 +23,11 @@ def build_language(config: Mapping[str, Any]) -> LanguageSide:
         return InternVL(config)
     if "text_config" in config:
         return QwenVL(config)
+    if config.get("model_type") == "sam2_video":
+        raise CheckpointError(
+            "This is a SAM 2 alone: it understands no text.",
+            "Choose a Sa2VA as model, and this one as prompt model beside it.",
+        )
     raise CheckpointError(
         "config.json describes no language model that is known.",
         "Known: InternVL with Qwen2 or InternLM2, Qwen2.5-VL, Qwen3-VL.",

@@ -7,6 +7,7 @@ sparse prompt embeddings of SAM 2's mask decoder.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ import torch.nn.functional as F
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
+from sam2.modeling.sam.mask_decoder import MaskDecoder
 from sam2.modeling.sam2_base import NO_OBJ_SCORE, SAM2Base
 from torch import Tensor
 
@@ -39,6 +41,9 @@ _NECK_KEYS = ("d_model", "backbone_channel_list", "fpn_top_down_levels", "fpn_in
 _MODEL_KEYS = (
     *("image_size", "num_maskmem"),
     *("multimask_output_in_sam", "multimask_output_for_tracking"),
+    *("no_obj_embed_spatial", "add_tpos_enc_to_obj_ptrs", "proj_tpos_enc_in_obj_ptrs"),
+    *("use_signed_tpos_enc_to_obj_ptrs", "binarize_mask_from_pts_for_mem_enc"),
+    "sam_mask_decoder_extra_args",
 )
 _OTHER_KEYS = (
     *("scalp", "memory_attention_layers", "memory_attention_feedforward"),
@@ -55,16 +60,21 @@ class FrameFeatures(NamedTuple):
         High-resolution features, already projected for the mask decoder.
     top : (1, C, H/16, W/16) tensor
         What memory attention and the mask decoder work on.
+    language : pair of tensors, optional
+        `stride4` and `stride8` for the decoder that takes the language prompt, where that is
+        another one.
     """
 
     stride4: Tensor
     stride8: Tensor
     top: Tensor
+    language: tuple[Tensor, Tensor] | None = None
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all three."""
-        return sum(feature.nbytes for feature in self)
+        """Bytes of all."""
+        own = (self.stride4, self.stride8, self.top)
+        return sum(feature.nbytes for feature in (*own, *(self.language or ())))
 
 
 class Decoded(NamedTuple):
@@ -96,7 +106,7 @@ class Decoded(NamedTuple):
         return self.ious.float().amax(1).clamp(0, 1) * self.shown[:, 0]
 
 
-def build_sam2(grounding: Mapping[str, Any]) -> SAM2Base:
+def build_sam2(grounding: Mapping[str, Any], second_decoder: bool = False) -> SAM2Base:
     """SAM 2 with random weights.
 
     Parameters
@@ -106,6 +116,9 @@ def build_sam2(grounding: Mapping[str, Any]) -> SAM2Base:
         (the contents of a checkpoint's ``grounding.json``); empty for the official checkpoints.
         ``empty_where_absent`` empties the mask of an object that is judged absent, as SAM 2 does;
         Sa2VA's own training leaves that judgement out, and the official code does not heed it.
+    second_decoder : bool
+        Add ``sam_mask_decoder_modified``, which takes the language prompt instead of SAM 2's own
+        decoder: Sa2VA-i's checkpoints carry both.
 
     Raises
     ------
@@ -135,7 +148,21 @@ def build_sam2(grounding: Mapping[str, Any]) -> SAM2Base:
     attention.layer.cross_attention.feat_sizes = [side, side]
     model: SAM2Base = instantiate(config, _recursive_=True)
     model.empty_where_absent = bool(grounding.get("empty_where_absent", False))
+    model.plain = False
+    if second_decoder:
+        model.sam_mask_decoder_modified = deepcopy(model.sam_mask_decoder)
     return model
+
+
+def has_second_decoder(sam2: SAM2Base) -> bool:
+    """Whether SAM 2's own decoder is there beside the one that takes the language prompt."""
+    return hasattr(sam2, "sam_mask_decoder_modified")
+
+
+def drop_first_decoder(sam2: SAM2Base) -> None:
+    """Let the decoder that takes the language prompt be the only one, in place."""
+    sam2.sam_mask_decoder = sam2.sam_mask_decoder_modified
+    del sam2.sam_mask_decoder_modified
 
 
 def _set_width(config: DictConfig, width: int) -> None:
@@ -148,11 +175,15 @@ def _set_width(config: DictConfig, width: int) -> None:
     config.memory_encoder.fuser.layer.dim = width
 
 
-def grounding_pixels(frame: RGBFrame, size: int) -> Tensor:
-    """A uint8 RGB frame (H, W, 3) as SAM 2's input (1, 3, size, size): squeezed, normalised."""
+def grounding_pixels(frame: RGBFrame, size: int, plain: bool = False) -> Tensor:
+    """A uint8 RGB frame (H, W, 3) as SAM 2's input (1, 3, size, size): squeezed, normalised.
+
+    `plain`: for SAM 2's own weights, as its video predictor does it; else as Sa2VA does.
+    """
     resized = np.asarray(Image.fromarray(frame).resize((size, size)))
     pixels = torch.from_numpy(resized.copy()).permute(2, 0, 1) / 255.0
-    return normalise(pixels, _MEAN, _STD)[None]
+    mean, std = (IMAGE_MEAN, IMAGE_STD) if plain else (_MEAN, _STD)
+    return normalise(pixels, mean, std)[None]
 
 
 def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -162,7 +193,16 @@ def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 def encode_image(sam2: SAM2Base, pixels: Tensor) -> FrameFeatures:
     """Features of normalised pixels (B, 3, S, S)."""
-    return FrameFeatures(*sam2.forward_image(pixels)["backbone_fpn"])
+    stride4, stride8, top = sam2.image_encoder(pixels)["backbone_fpn"]
+    own = _projected(sam2.sam_mask_decoder, stride4, stride8)
+    if not has_second_decoder(sam2):
+        return FrameFeatures(*own, top)
+    return FrameFeatures(*own, top, _projected(sam2.sam_mask_decoder_modified, stride4, stride8))
+
+
+def _projected(decoder: MaskDecoder, stride4: Tensor, stride8: Tensor) -> tuple[Tensor, Tensor]:
+    """High-resolution features as a decoder wants them."""
+    return decoder.conv_s0(stride4), decoder.conv_s1(stride8)
 
 
 def decode(
@@ -203,18 +243,19 @@ def decode(
             -torch.ones(objects, 1, dtype=torch.int32, device=device),
         )
     sparse, dense = sam2.sam_prompt_encoder(points=points, boxes=None, masks=mask_logits)
+    decoder, high_res = sam2.sam_mask_decoder, (features.stride4, features.stride8)
     if language is not None:
         sparse = torch.cat([sparse, language.to(sparse.dtype)], 1)
-    logits, ious, tokens, presence = sam2.sam_mask_decoder(
+        if features.language is not None:
+            decoder, high_res = sam2.sam_mask_decoder_modified, features.language
+    logits, ious, tokens, presence = decoder(
         image_embeddings=conditioned,
         image_pe=sam2.sam_prompt_encoder.get_dense_pe(),
         sparse_prompt_embeddings=sparse,
         dense_prompt_embeddings=dense,
         multimask_output=multimask,
         repeat_image=False,
-        high_res_features=[
-            feature.expand(objects, -1, -1, -1) for feature in (features.stride4, features.stride8)
-        ],
+        high_res_features=[feature.expand(objects, -1, -1, -1) for feature in high_res],
     )
     present = presence > 0
     best, rows = ious.argmax(1), torch.arange(objects, device=device)

@@ -1,4 +1,4 @@
-"""The published Sa2VA checkpoints, as far as they are known without asking the Hub.
+"""The published Sa2VA and SAM 2.1 checkpoints, as far as they are known without asking the Hub.
 
 Ids, base models and language models are those of the tables in the official README
 (github.com/bytedance/Sa2VA), in the card of ByteDance/Sa2VA-Qwen3-VL-4B, and in the README of
@@ -12,6 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 BUNDLED = "nano"
+
+# A whole model, and a SAM 2 alone, which takes prompts beside one.
+SA2VA, SAM2 = "Sa2VA", "SAM-2.1"
+
+# Hiera-L with SAM 2's memory and decoder, the same in all sizes; Sa2VA-i has another decoder.
+GROUNDING = 224_430_386
+_SECOND_DECODER = 4_215_109
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -58,6 +65,10 @@ class KnownModel:
         As the Hub shows them; empty if unknown.
     revision : str, optional
         The commit to download.
+    kind : str
+        `SA2VA` or `SAM2`; empty for models that users added.
+    grounding : int
+        The parameters of a published Sa2VA's SAM 2.
     """
 
     name: str
@@ -67,10 +78,9 @@ class KnownModel:
     licence: str | None = None
     languages: tuple[str, ...] = ()
     revision: str | None = None
+    kind: str = ""
+    grounding: int = GROUNDING
 
-
-# Hiera-L with SAM 2's memory and decoder, the same in all sizes.
-GROUNDING = 224_430_386
 
 # Counted from the names and shapes of the official modules at the published sizes. The vocabularies
 # are assumed, which may move a count by a few thousandths.
@@ -86,11 +96,22 @@ _COUNTED = {
 def _seen(name: str, base: str, language_model: str) -> KnownModel:
     """A checkpoint whose page on the Hub was seen: licence and languages are what it shows."""
     licence, languages = "apache-2.0", ("multilingual",)
-    return KnownModel(name, base, language_model, _COUNTED.get(name), licence, languages)
+    counted = _COUNTED.get(name)
+    return KnownModel(name, base, language_model, counted, licence, languages, kind=SA2VA)
 
 
 def _unseen(name: str, base: str, language_model: str) -> KnownModel:
-    return KnownModel(name, base, language_model, _COUNTED.get(name))
+    return KnownModel(name, base, language_model, _COUNTED.get(name), kind=SA2VA)
+
+
+def _improved(name: str, base: str, language_model: str) -> KnownModel:
+    grounding = GROUNDING + _SECOND_DECODER
+    return KnownModel(name, base, language_model, kind=SA2VA, grounding=grounding)
+
+
+def _sam2(size: str, parameters: int) -> KnownModel:
+    name, counted = f"facebook/sam2.1-hiera-{size}", Parameters(0, parameters)
+    return KnownModel(name, "", "", counted, "apache-2.0", kind=SAM2)
 
 
 PUBLISHED = (
@@ -104,8 +125,12 @@ PUBLISHED = (
     _unseen("ByteDance/Sa2VA-Qwen2_5-VL-3B", "Qwen2.5-VL-3B-Instruct", "Qwen2.5-3B"),
     _unseen("ByteDance/Sa2VA-Qwen2_5-VL-7B", "Qwen2.5-VL-7B-Instruct", "Qwen2.5-7B"),
     _seen("ByteDance/Sa2VA-Qwen3-VL-4B", "Qwen3-VL-4B-Instruct", "Qwen3-4B"),
-    _unseen("kumuji/Sa2VA-i-1B", "Sa2VA-1B", "Qwen2.5-0.5B-Instruct"),
-    _unseen("kumuji/Sa2VA-i-4B", "Sa2VA-4B", "Qwen2.5-3B-Instruct"),
-    _unseen("kumuji/Sa2VA-i-8B", "Sa2VA-8B", "internlm2_5-7b-chat"),
-    _unseen("kumuji/Sa2VA-i-26B", "Sa2VA-26B", "internlm2_5-20b-chat"),
+    _improved("kumuji/Sa2VA-i-1B", "Sa2VA-1B", "Qwen2.5-0.5B-Instruct"),
+    _improved("kumuji/Sa2VA-i-4B", "Sa2VA-4B", "Qwen2.5-3B-Instruct"),
+    _improved("kumuji/Sa2VA-i-8B", "Sa2VA-8B", "internlm2_5-7b-chat"),
+    _improved("kumuji/Sa2VA-i-26B", "Sa2VA-26B", "internlm2_5-20b-chat"),
+    _sam2("tiny", 38_962_754),
+    _sam2("small", 46_060_610),
+    _sam2("base-plus", 80_850_434),
+    _sam2("large", 224_446_898),
 )

@@ -12,10 +12,11 @@ from napari_sa2va.models.known import Parameters
 # As the format's own readers: a longer header is damage, or an attack on memory.
 _LONGEST_HEADER = 100_000_000
 _GROUNDING = "grounding_encoder."
+_SAM2_ALONE = "memory_attention."  # transformers' names, which have no prefix
 
 
 def count_parameters(folder: Path) -> Parameters:
-    """The parameters in the safetensors files of a folder with official names.
+    """The parameters in the safetensors files of a folder with official names, or of a SAM 2.
 
     Where an index names the shards, only those count.
 
@@ -24,13 +25,16 @@ def count_parameters(folder: Path) -> Parameters:
     CheckpointError
         A file is no safetensors file.
     """
-    language = grounding = 0
+    shapes: dict[str, list[int]] = {}
     for path in _files(folder):
-        for name, shape in _shapes(path).items():
-            if name.startswith(_GROUNDING):
-                grounding += math.prod(shape)
-            else:
-                language += math.prod(shape)
+        shapes |= _shapes(path)
+    alone = any(name.startswith(_SAM2_ALONE) for name in shapes)
+    language = grounding = 0
+    for name, shape in shapes.items():
+        if alone or name.startswith(_GROUNDING):
+            grounding += math.prod(shape)
+        else:
+            language += math.prod(shape)
     return Parameters(language, grounding)
 
 

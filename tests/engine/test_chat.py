@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -11,27 +10,11 @@ from hypothesis import strategies as st
 
 from napari_sa2va.core.answers import Answer, plain_text
 from napari_sa2va.core.events import Finished, Mask, ObjectFound, Token
-from napari_sa2va.engine.chat import Chat, Step, Turn
+from napari_sa2va.engine.chat import Chat, Turn
 from napari_sa2va.engine.engine import Engine
 from napari_sa2va.engine.session import Session
 from napari_sa2va.engine.writing import Writing
 from napari_sa2va.models.language import Visual
-
-
-@pytest.fixture
-def writes(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> list[str]:
-    """Make the random model write what a test puts into this list, answer by answer."""
-    answers: list[str] = []
-    tokens = engine._runtime.tokens
-
-    def stream(self: Chat, ids: Sequence[int], visual: Visual) -> Iterator[Step]:
-        for token in tokens.encode_markup(answers.pop(0)):
-            stops = token in self.stop_ids
-            yield Step(token, torch.zeros(1), None if stops else torch.randn(32))
-
-    monkeypatch.setattr(Chat, "stream", stream)
-    return answers
-
 
 GROUNDED = "Two: <p> a cell </p> [SEG] and <p>another</p> [SEG].<|im_end|>"
 

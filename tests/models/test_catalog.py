@@ -14,12 +14,13 @@ from safetensors.torch import load_file, save_file
 import napari_sa2va
 from napari_sa2va.core.errors import CheckpointError
 from napari_sa2va.models.catalog import find_entry
-from napari_sa2va.models.checkpoint import load_model
-from napari_sa2va.models.known import GROUNDING, PUBLISHED, Parameters
+from napari_sa2va.models.checkpoint import load_model, load_prompt_model
+from napari_sa2va.models.known import GROUNDING, PUBLISHED, SA2VA, Parameters
 from napari_sa2va.models.shapes import count_parameters
 from tests.hub_mock import HubMock
+from tests.tiny import add_second_decoder, write_sam2
 
-COUNTED = [known for known in PUBLISHED if known.parameters is not None]
+COUNTED = [known for known in PUBLISHED if known.kind == SA2VA and known.parameters is not None]
 
 
 @pytest.mark.parametrize("known", COUNTED, ids=lambda known: known.name.partition("/")[2])
@@ -32,6 +33,21 @@ def test_parameters_are_those_of_the_official_shapes(known, shared: Path) -> Non
     grounding = sum(math.prod(s) for n, s in shapes.items() if n.startswith("grounding_encoder."))
     assert known.parameters.total == sum(map(math.prod, shapes.values()))
     assert known.parameters.grounding == grounding == GROUNDING
+
+
+def test_a_sam2_alone_is_counted_as_grounding(tmp_path: Path) -> None:
+    model = load_prompt_model(write_sam2(tmp_path))
+    places = model.sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix
+    held = sum(value.numel() for value in model.state_dict().values())
+    assert count_parameters(tmp_path) == Parameters(0, held + places.numel())  # it is there twice
+
+
+def test_the_second_decoder_of_sa2va_i_is_counted(tiny_folder: Path, tmp_path: Path) -> None:
+    one = count_parameters(tiny_folder)
+    both = count_parameters(add_second_decoder(tiny_folder, tmp_path / "both"))
+    decoder = load_model(tiny_folder).grounding.sam_mask_decoder.state_dict()
+    size = sum(value.numel() for value in decoder.values())
+    assert both == Parameters(one.language, one.grounding + size)
 
 
 def test_names_are_published_once() -> None:

@@ -11,8 +11,9 @@ from safetensors.torch import load_file, save_file
 import napari_sa2va
 from napari_sa2va.core.errors import CheckpointError, WeightsError
 from napari_sa2va.models.catalog import find_model
-from napari_sa2va.models.checkpoint import load_model, save_model
+from napari_sa2va.models.checkpoint import carries_second_decoder, load_model, save_model
 from napari_sa2va.models.tokens import Tokens
+from tests.tiny import add_second_decoder
 
 
 @pytest.fixture
@@ -35,6 +36,23 @@ def test_saving_and_loading_give_the_same_weights(folder: Path, tmp_path: Path) 
     after = load_file(tmp_path / "model.safetensors")
     assert after.keys() == before.keys()
     assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_a_checkpoint_of_sa2va_i_keeps_both_decoders(folder: Path, tmp_path: Path) -> None:
+    assert not carries_second_decoder(folder)
+    both = add_second_decoder(folder, tmp_path / "both")
+    assert carries_second_decoder(both)
+    before = weights(both)
+    assert "grounding_encoder.sam2_model.sam_mask_decoder_modified.iou_token.weight" in before
+    save_model(load_model(both), tmp_path, torch.float32)
+    after = load_file(tmp_path / "model.safetensors")
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+    del before["grounding_encoder.sam2_model.sam_mask_decoder_modified.iou_token.weight"]
+    rewrite(both, before)
+    with pytest.raises(WeightsError, match=r"sam_mask_decoder_modified\.iou_token"):
+        load_model(both)
 
 
 def test_official_names_are_written(folder: Path) -> None:
