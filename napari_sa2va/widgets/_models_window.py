@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_sa2va.core.units import readable_size
 from napari_sa2va.models.catalog import Entry, page_url
+from napari_sa2va.models.known import SAM2
 from napari_sa2va.widgets._model_facts import (
     details,
     device_line,
@@ -257,7 +258,9 @@ class ModelsWindow(QDialog):
         in_use = idle and entry.known.name == self.table.models.in_use
         damaged = idle and entry.known.name in self.store.damaged
         complete = idle and entry.folder is not None
-        self.use.setEnabled(complete and self._usable and not in_use)
+        # A SAM 2 alone takes clicks beside a Sa2VA: it is no model to work with.
+        whole = entry is not None and entry.known.kind != SAM2
+        self.use.setEnabled(complete and whole and self._usable and not in_use)
         self.download.setEnabled(on_hub and (damaged or not complete))
         self.download.setText(
             "&Repair" if damaged else "Resume &download" if idle and entry.arrived else "&Download"
