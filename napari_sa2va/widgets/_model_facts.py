@@ -60,7 +60,8 @@ def fit_sentence(entry: Entry, memory: DeviceMemory | None) -> str:
     if memory is None:
         return "The memory of this device is being read."
     if entry.known.parameters is None:
-        return "Whether it fits is unknown until the Hub is asked."
+        known_when = "it is downloaded" if entry.pin else "the Hub is asked"
+        return f"Whether it fits is known when {known_when}."
     needed = readable_size(entry.known.parameters.memory(memory.dtype))
     begin = f"On this device ({memory.device}, {memory.dtype}) its weights need {needed}"
     if verdict == FITS:
