@@ -158,6 +158,10 @@ def write_sam2(folder: Path, size: int = 128) -> Path:
         # Transformers begins much at zero, where no mistake would show.
         for parameter in model.parameters():
             parameter += 0.05 * torch.randn_like(parameter)
+        for name, parameter in model.memory_attention.named_parameters():
+            if name.endswith(("q_proj.weight", "k_proj.weight")):
+                parameter *= 4  # let it look at something rather than at everything
+        model.temporal_positional_encoding_projection_layer.weight *= 4
         model.mask_decoder.pred_obj_score_head.proj_out.bias += 100
         places = model.shared_image_embedding.positional_embedding
         model.prompt_encoder.shared_embedding.positional_embedding.copy_(places)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from transformers import Sam2VideoConfig, Sam2VideoModel
 
 from napari_sa2va.core.errors import CheckpointError, WeightsError
-from napari_sa2va.core.prompts import FramePrompts, frame_prompts
+from napari_sa2va.core.prompts import frame_prompts
 from napari_sa2va.engine.runtime import autocast
 from napari_sa2va.engine.tracker import Tracker
 from napari_sa2va.models.checkpoint import load_prompt_model
@@ -104,15 +105,21 @@ def test_prompts_and_memory_are_those_of_transformers(
     folder: Path, pixels: torch.Tensor, what: str, absent: bool
 ) -> None:
     theirs, ours = Sam2VideoModel.from_pretrained(folder).eval(), load_prompt_model(folder)
-    if absent:  # from here on both judge that the object is gone
-        theirs.mask_decoder.pred_obj_score_head.proj_out.bias -= 200
-        ours.sam_mask_decoder.pred_obj_score_head.layers[-1].bias -= 200
+    biases = [
+        theirs.mask_decoder.pred_obj_score_head.proj_out.bias,
+        ours.sam_mask_decoder.pred_obj_score_head.layers[-1].bias,
+    ]
+
+    def judge(frame: int) -> None:
+        """Let both judge that the object is there, or not in the first frame."""
+        for bias in biases:
+            bias.fill_(-100 if absent and frame == 0 else 100)
 
     features = [encode_image(ours, frame[None]) for frame in pixels]
     for frame, found in zip(pixels, features, strict=True):
         expected = theirs.get_image_features(frame[None]).fpn_hidden_states
         for level, wanted in zip(found[:3], expected, strict=True):
-            torch.testing.assert_close(level.flatten(2).permute(2, 0, 1), wanted, atol=1e-4, rtol=0)
+            torch.testing.assert_close(level.flatten(2).permute(2, 0, 1), wanted, atol=1e-5, rtol=0)
 
     prompts = frame_prompts((SIDE, SIDE), **{"points": None, "box": None, **PROMPTS[what]})
     tracker = Tracker(
@@ -121,32 +128,39 @@ def test_prompts_and_memory_are_those_of_transformers(
         (FRAMES, SIDE, SIDE),
         lambda: autocast(torch.device("cpu"), torch.float32),
     )
-    got = [tracker.condition_on_prompts(1, 0, prompts)]
-    got += [tracker.track(frame, [1])[1] for frame in range(1, FRAMES)]
-    wanted = transformers_masks(theirs, pixels, tracker, prompts)
-    for found, logits in zip(got, wanted, strict=True):
-        assert bool((logits == -1024).all()) == absent
-        torch.testing.assert_close(found.logits, logits[0], atol=2e-3, rtol=1e-4)
+    points = tracker._points(prompts, torch.device("cpu"))
+    assert points is not None
+    for frame, wanted in enumerate(transformers_masks(theirs, pixels, points, judge)):
+        judge(frame)
+        if frame == 0:
+            found = tracker.condition_on_prompts(1, 0, prompts)
+        else:
+            found = tracker.track(frame, [1])[1]
+        assert bool((wanted == -1024).all()) == (absent and frame == 0)
+        torch.testing.assert_close(found.logits, wanted[0], atol=2e-5, rtol=1e-5)
 
 
 def transformers_masks(
-    model: Sam2VideoModel, pixels: torch.Tensor, tracker: Tracker, prompts: FramePrompts
-) -> list[torch.Tensor]:
+    model: Sam2VideoModel,
+    pixels: torch.Tensor,
+    points: tuple[torch.Tensor, torch.Tensor],
+    judge: Callable[[int], None],
+) -> Iterator[torch.Tensor]:
     """Logits (1, 1, h, w) of an object in all frames, as transformers tracks it."""
     from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
     session = Sam2VideoInferenceSession(
         video=pixels, video_height=SIDE, video_width=SIDE, dtype=torch.float32
     )
-    points = tracker._points(prompts, torch.device("cpu"))
-    assert points is not None
     coordinates, labels = points
     index = session.obj_id_to_idx(1)
     session.add_point_inputs(
         index, 0, {"point_coords": coordinates[None], "point_labels": labels[None]}
     )
     session.obj_with_new_inputs.append(1)
-    return [model(session, frame_idx=frame).pred_masks for frame in range(FRAMES)]
+    for frame in range(FRAMES):
+        judge(frame)
+        yield model(session, frame_idx=frame).pred_masks
 
 
 def test_another_model_is_refused(tmp_path: Path) -> None:
