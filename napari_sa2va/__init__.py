@@ -20,7 +20,14 @@ except PackageNotFoundError:  # run from a source tree that was never installed
 __all__ = ["__version__", "load"]
 
 
-def load(model: str = "nano", device: str = "auto", dtype: str = "auto") -> Engine:
+def load(
+    model: str = "nano",
+    device: str = "auto",
+    dtype: str = "auto",
+    *,
+    quantize: str | None = None,
+    offload: str | None = None,
+) -> Engine:
     """Load a model.
 
     Parameters
@@ -33,6 +40,13 @@ def load(model: str = "nano", device: str = "auto", dtype: str = "auto") -> Engi
     dtype : str
         ``"auto"`` takes bfloat16 where it is fast and float32 on the CPU; or ``"float32"``,
         ``"bfloat16"``, ``"float16"``.
+    quantize : str, optional
+        ``"int8"`` (LLM.int8()) or ``"int4"`` (NF4) keeps the weights of the LLM's linear layers in
+        8 or 4 bits, by bitsandbytes (extra ``quantize``). Answers may differ. Vision tower,
+        projectors and SAM 2 are untouched.
+    offload : str, optional
+        ``"tracking"`` moves the language side to host memory while objects are tracked, and back
+        when something is asked.
 
     Returns
     -------
@@ -44,13 +58,16 @@ def load(model: str = "nano", device: str = "auto", dtype: str = "auto") -> Engi
     napari_sa2va.core.errors.CheckpointError
         The checkpoint is missing, damaged, pickled, or does not fit its configuration.
     napari_sa2va.core.errors.InputError
-        The device or the dtype is not available.
+        The device, the dtype or an option is not available here, or two of them do not go together.
     """
     # Read by OpenMP when torch is first imported. Its threads spin while they wait for each other,
     # which makes all some 20 times slower as soon as another program keeps the cores busy; threads
     # that sleep at once take twice as long on idle cores. This many turns lie between the two.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    from napari_sa2va.core.options import LoadOptions
+
+    options = LoadOptions(device, dtype, quantize, offload)
     from napari_sa2va.engine.engine import Engine
 
-    return Engine.load(model, device=device, dtype=dtype)
+    return Engine.load(model, options)

@@ -10,6 +10,7 @@ from pathlib import Path
 import napari_sa2va
 from napari_sa2va.cli_arguments import parse_box, parse_frames, parse_point
 from napari_sa2va.core.errors import Sa2VAError
+from napari_sa2va.core.options import OFFLOAD, QUANTIZE
 
 ERROR, INTERRUPTED = 2, 130
 
@@ -190,3 +191,9 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps, ...")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
+    parser.add_argument(
+        "--quantize", choices=QUANTIZE, help="weights of the LLM in 8 or 4 bits (bitsandbytes)"
+    )
+    parser.add_argument(
+        "--offload", choices=OFFLOAD, help="the LLM waits in host memory while objects are tracked"
+    )

@@ -177,7 +177,13 @@ def _report(tracking: Tracking) -> None:
 
 
 def _load(arguments: Namespace) -> Engine:
-    return napari_sa2va.load(arguments.model, device=arguments.device, dtype=arguments.dtype)
+    return napari_sa2va.load(
+        arguments.model,
+        arguments.device,
+        arguments.dtype,
+        quantize=arguments.quantize,
+        offload=arguments.offload,
+    )
 
 
 def _has_no_screen() -> bool:

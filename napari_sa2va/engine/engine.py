@@ -6,7 +6,9 @@ from typing import Any
 
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.frames import as_frames
-from napari_sa2va.engine.runtime import Runtime, choose_device, choose_dtype
+from napari_sa2va.core.options import LoadOptions
+from napari_sa2va.engine.offload import Offload
+from napari_sa2va.engine.runtime import Runtime, check_offload, choose_device, choose_dtype
 from napari_sa2va.engine.session import Session
 from napari_sa2va.models.catalog import find_model
 from napari_sa2va.models.checkpoint import load_model
@@ -31,15 +33,17 @@ class Engine:
         self.dtype = str(runtime.dtype).removeprefix("torch.")
 
     @classmethod
-    def load(cls, model: str = "nano", device: str = "auto", dtype: str = "auto") -> Engine:
+    def load(cls, model: str, options: LoadOptions) -> Engine:
         """Load a model: see `napari_sa2va.load`."""
-        chosen = choose_device(device)
-        precision = choose_dtype(dtype, chosen)
+        device = choose_device(options.device)
+        dtype = choose_dtype(options.dtype, device)
+        if options.offload:
+            check_offload(device)
         folder = find_model(str(model))
         tokens = Tokens(folder)
-        return cls(
-            Runtime(load_model(folder, chosen, precision), tokens, chosen, precision), str(model)
-        )
+        network = load_model(folder, device, dtype, options.quantize)
+        offload = Offload(network.language, device) if options.offload else None
+        return cls(Runtime(network, tokens, device, dtype, offload), str(model))
 
     def open(self, stack: Any, *, embedding_budget: int | None = None) -> Session:
         """Open a session on a stack.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from napari_sa2va.core.errors import InputError
+from napari_sa2va.engine.offload import Offload
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.models.tokens import Tokens
 
@@ -16,16 +17,34 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 
 @dataclass(frozen=True)
 class Runtime:
-    """A loaded model: network, tokenizer, device and dtype."""
+    """A loaded model: network, tokenizer, device and dtype.
+
+    Attributes
+    ----------
+    offload : Offload, optional
+        Moves the language side to host memory while objects are tracked.
+    """
 
     model: Sa2VA
     tokens: Tokens
     device: torch.device
     dtype: torch.dtype
+    offload: Offload | None = None
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which the network computes."""
         return autocast(self.device, self.dtype)
+
+    def language_context(self) -> AbstractContextManager[object]:
+        """The context in which the language side computes; it is on the device then."""
+        if self.offload is not None:
+            self.offload.bring()
+        return self.autocast()
+
+    def begin_tracking(self) -> None:
+        """Make room for what tracking needs, if that was asked for."""
+        if self.offload is not None:
+            self.offload.send_away()
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
@@ -69,3 +88,13 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     if dtype not in _DTYPES:
         raise InputError(f"The dtype {dtype!r} is not known.", f"Use auto, {', '.join(_DTYPES)}.")
     return _DTYPES[dtype]
+
+
+def check_offload(device: torch.device) -> None:
+    """Raise InputError where there is no second memory to move a model to."""
+    if device.type in ("cpu", "mps"):
+        raise InputError(
+            f'offload="tracking" is of no use on the device {str(device)!r}: it computes in host '
+            "memory.",
+            "Leave it away.",
+        )

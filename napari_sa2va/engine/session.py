@@ -53,7 +53,7 @@ class Session:
         self._frames = frames
         self._embeddings = EmbeddingCache(self._encode_frame, embedding_budget)
         self._looking = Looking(runtime, frames)
-        self._chat = Chat(runtime.model, runtime.tokens, runtime.autocast)
+        self._chat = Chat(runtime.model, runtime.tokens, runtime.language_context)
         self._tracker = Tracker(
             runtime.model.grounding, self._embeddings.__getitem__, frames.shape, runtime.autocast
         )
@@ -257,6 +257,7 @@ class Session:
     def _propagate(
         self, ids: Sequence[int], frames: Sequence[int], reverse: bool
     ) -> Iterator[Event]:
+        self._runtime.begin_tracking()
         for done, frame in enumerate(frames, 1):
             for object_id, found in self._tracker.track(frame, ids, reverse).items():
                 yield self._mask(frame, object_id, found)
