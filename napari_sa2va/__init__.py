@@ -27,6 +27,8 @@ def load(
     *,
     prompt_model: str | None = None,
     grounding: str = "auto",
+    quantize: str | None = None,
+    offload: str | None = None,
 ) -> Engine:
     """Load a model.
 
@@ -49,6 +51,13 @@ def load(
         follows it. ``"sa2va-i"``: that decoder finds it in frames spread over the stack, and SAM
         2's own weights follow it; those of the checkpoint, if it has them, else of `prompt_model`.
         ``"auto"`` takes ``"sa2va-i"`` where the checkpoint has both decoders.
+    quantize : str, optional
+        ``"int8"`` (LLM.int8()) or ``"int4"`` (NF4) keeps the weights of the LLM's linear layers in
+        8 or 4 bits, by bitsandbytes (extra ``quantize``). Answers may differ. Vision tower,
+        projectors and SAM 2 are untouched.
+    offload : str, optional
+        ``"tracking"`` moves the language side to host memory while objects are tracked, and back
+        when something is asked.
 
     Returns
     -------
@@ -60,15 +69,17 @@ def load(
     napari_sa2va.core.errors.CheckpointError
         The checkpoint is missing, damaged, pickled, or does not fit its configuration.
     napari_sa2va.core.errors.InputError
-        The device or the dtype is not available, or the grounding is not possible.
+        The device, the dtype or an option is not available here, two options do not go together, or
+        the grounding is not possible.
     """
     # Read by OpenMP when torch is first imported. Its threads spin while they wait for each other,
     # which makes all some 20 times slower as soon as another program keeps the cores busy; threads
     # that sleep at once take twice as long on idle cores. This many turns lie between the two.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    from napari_sa2va.core.options import LoadOptions
+
+    options = LoadOptions(device, dtype, prompt_model, grounding, quantize, offload)
     from napari_sa2va.engine.engine import Engine
 
-    return Engine.load(
-        model, device=device, dtype=dtype, prompt_model=prompt_model, grounding=grounding
-    )
+    return Engine.load(model, options)

@@ -10,6 +10,7 @@ from pathlib import Path
 import napari_sa2va
 from napari_sa2va.cli_arguments import parse_box, parse_frames, parse_point
 from napari_sa2va.core.errors import Sa2VAError
+from napari_sa2va.core.options import OFFLOAD, QUANTIZE
 
 ERROR, INTERRUPTED = 2, 130
 
@@ -201,4 +202,10 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--grounding",
         default="auto",
         help="how what words found is followed: auto, sa2va, sa2va-i (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--quantize", choices=QUANTIZE, help="weights of the LLM in 8 or 4 bits (bitsandbytes)"
+    )
+    parser.add_argument(
+        "--offload", choices=OFFLOAD, help="the LLM waits in host memory while objects are tracked"
     )

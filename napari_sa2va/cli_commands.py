@@ -179,10 +179,12 @@ def _report(tracking: Tracking) -> None:
 def _load(arguments: Namespace) -> Engine:
     return napari_sa2va.load(
         arguments.model,
-        device=arguments.device,
-        dtype=arguments.dtype,
+        arguments.device,
+        arguments.dtype,
         prompt_model=arguments.prompt_model,
         grounding=arguments.grounding,
+        quantize=arguments.quantize,
+        offload=arguments.offload,
     )
 
 

@@ -19,6 +19,7 @@ from napari_sa2va.core.answers import Answer, Segmentation, SegmentedObject
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.events import Finished, ObjectFound, Token
 from napari_sa2va.core.masks import PackedMasks
+from napari_sa2va.core.options import LoadOptions
 from napari_sa2va.core.prompts import frame_prompts
 from napari_sa2va.engine.request import Request
 
@@ -104,8 +105,8 @@ class FakeEngine:
 def engine(monkeypatch):
     engine = FakeEngine()
 
-    def load(model="nano", device="auto", dtype="auto", *, prompt_model=None, grounding="auto"):
-        engine.loaded = (model, device, dtype, prompt_model, grounding)
+    def load(model, *options, **more):
+        engine.loaded = (model, LoadOptions(*options, **more))
         return engine
 
     monkeypatch.setattr(napari_sa2va, "load", load)
@@ -285,10 +286,17 @@ def test_a_missing_stack(engine, labels, tmp_path, capsys):
 def test_what_is_to_be_loaded_is_handed_on(engine, stack, labels):
     options = ("--model", "owner/name", "--device", "cpu", "--dtype", "float32")
     run("segment", stack, "--points", "10,12", *options, "-o", labels)
-    assert engine.loaded == ("owner/name", "cpu", "float32", None, "auto")
-    options = ("--prompt-model", "facebook/sam2.1-hiera-tiny", "--grounding", "sa2va-i")
-    run("ask", stack, "What?", *options)
-    assert engine.loaded == ("nano", "auto", "auto", "facebook/sam2.1-hiera-tiny", "sa2va-i")
+    assert engine.loaded == ("owner/name", LoadOptions("cpu", "float32"))
+    beside = ("--prompt-model", "facebook/sam2.1-hiera-tiny", "--grounding", "sa2va-i")
+    run("ask", stack, "What?", *beside, "--quantize", "int4")
+    assert engine.loaded == (
+        "nano",
+        LoadOptions(
+            prompt_model="facebook/sam2.1-hiera-tiny", grounding="sa2va-i", quantize="int4"
+        ),
+    )
+    run("ask", stack, "What?", "--offload", "tracking")
+    assert engine.loaded == ("nano", LoadOptions(offload="tracking"))
 
 
 def test_ask_prints_the_answer_without_steering_tokens(engine, stack, capsys):

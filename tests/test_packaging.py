@@ -61,8 +61,10 @@ def test_qt_is_the_choice_of_the_user(requirements: dict[str, Requirement]) -> N
 def test_every_import_is_a_declared_dependency(
     project: dict[str, Any], requirements: dict[str, Requirement]
 ) -> None:
-    for_training = {
-        canonicalize_name(Requirement(r).name) for r in project["optional-dependencies"]["train"]
+    extra_of = {"training": "train", "quantization.py": "quantize"}
+    optional = {
+        part: {canonicalize_name(Requirement(r).name) for r in project["optional-dependencies"][of]}
+        for part, of in extra_of.items()
     }
     distributions = packages_distributions()
     known = {*sys.stdlib_module_names, "napari_sa2va"}
@@ -71,7 +73,7 @@ def test_every_import_is_a_declared_dependency(
         for file in PACKAGE.rglob("*.py")
         for name in _imported(file) - known
         if not {canonicalize_name(d) for d in distributions.get(name, ())}
-        & {*requirements, *(for_training if "training" in file.parts else ())}
+        & set(requirements).union(*(optional.get(part, ()) for part in file.parts))
     }
     assert not undeclared
 

@@ -116,6 +116,8 @@ class Answering:
                 (after, lambda frame: self.tracker.track(frame, ids)),
                 (range(first - 1, -1, -1), lambda frame: self.tracker.track(frame, ids, True)),
             ]
+        if total > len(question.frames):
+            self.runtime.begin_tracking()
         done = 0
         for leg, masks_in in legs:
             for frame in leg:

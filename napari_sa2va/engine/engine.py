@@ -6,9 +6,12 @@ from typing import Any
 
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.frames import as_frames
+from napari_sa2va.core.options import LoadOptions
+from napari_sa2va.engine.offload import Offload
 from napari_sa2va.engine.runtime import (
     SA2VA,
     Runtime,
+    check_offload,
     choose_device,
     choose_dtype,
     choose_grounding,
@@ -42,29 +45,25 @@ class Engine:
         self.dtype = str(runtime.dtype).removeprefix("torch.")
 
     @classmethod
-    def load(
-        cls,
-        model: str = "nano",
-        device: str = "auto",
-        dtype: str = "auto",
-        *,
-        prompt_model: str | None = None,
-        grounding: str = "auto",
-    ) -> Engine:
+    def load(cls, model: str, options: LoadOptions) -> Engine:
         """Load a model: see `napari_sa2va.load`."""
-        chosen = choose_device(device)
-        precision = choose_dtype(dtype, chosen)
+        device = choose_device(options.device)
+        dtype = choose_dtype(options.dtype, device)
+        if options.offload:
+            check_offload(device)
         folder = find_model(str(model))
         tokens = Tokens(folder)
         two_decoders = carries_second_decoder(folder)
-        way = choose_grounding(grounding, two_decoders, prompt_model is not None, str(model))
+        beside = options.prompt_model
+        way = choose_grounding(options.grounding, two_decoders, beside is not None, str(model))
         clicked = None
-        if prompt_model is not None:  # before the large one: errors are told at once
-            clicked = load_prompt_model(find_model(str(prompt_model)), chosen)
-        network = load_model(folder, chosen, precision)
+        if beside is not None:  # before the large one: errors are told at once
+            clicked = load_prompt_model(find_model(str(beside)), device)
+        network = load_model(folder, device, dtype, options.quantize)
         if two_decoders and way == SA2VA:
             drop_first_decoder(network.grounding)
-        return cls(Runtime(network, tokens, chosen, precision, clicked, way), str(model))
+        offload = Offload(network.language, device) if options.offload else None
+        return cls(Runtime(network, tokens, device, dtype, clicked, way, offload), str(model))
 
     def open(self, stack: Any, *, embedding_budget: int | None = None) -> Session:
         """Open a session on a stack.

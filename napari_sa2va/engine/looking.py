@@ -37,7 +37,7 @@ class Looking:
         key = (frames, *(np.packbits(region).tobytes() for region in regions))
         if self._last is None or self._key != key:
             seen = [self._frames.frame(frame) for frame in frames]
-            with self._runtime.autocast():
+            with self._runtime.language_context():
                 look = self._runtime.model.language.look
                 self._last = look(seen, regions, video=self._frames.shape[0] > 1)
             self._key = key

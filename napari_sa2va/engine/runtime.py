@@ -9,6 +9,7 @@ import torch
 from sam2.modeling.sam2_base import SAM2Base
 
 from napari_sa2va.core.errors import InputError
+from napari_sa2va.engine.offload import Offload
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.models.tokens import Tokens
 
@@ -29,6 +30,8 @@ class Runtime:
         A plain SAM 2 for points, boxes and masks.
     grounding : str
         How text is grounded in videos: ``"sa2va"`` or ``"sa2va-i"``.
+    offload : Offload, optional
+        Moves the language side to host memory while objects are tracked.
     """
 
     model: Sa2VA
@@ -37,10 +40,22 @@ class Runtime:
     dtype: torch.dtype
     prompt_model: SAM2Base | None = None
     grounding: str = SA2VA
+    offload: Offload | None = None
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which the network computes."""
         return autocast(self.device, self.dtype)
+
+    def language_context(self) -> AbstractContextManager[object]:
+        """The context in which the language side computes; it is on the device then."""
+        if self.offload is not None:
+            self.offload.bring()
+        return self.autocast()
+
+    def begin_tracking(self) -> None:
+        """Make room for what tracking needs, if that was asked for."""
+        if self.offload is not None:
+            self.offload.send_away()
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
@@ -84,6 +99,16 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     if dtype not in _DTYPES:
         raise InputError(f"The dtype {dtype!r} is not known.", f"Use auto, {', '.join(_DTYPES)}.")
     return _DTYPES[dtype]
+
+
+def check_offload(device: torch.device) -> None:
+    """Raise InputError where there is no second memory to move a model to."""
+    if device.type in ("cpu", "mps"):
+        raise InputError(
+            f'offload="tracking" is of no use on the device {str(device)!r}: it computes in host '
+            "memory.",
+            "Leave it away.",
+        )
 
 
 def choose_grounding(grounding: str, two_decoders: bool, prompt_model: bool, model: str) -> str:

@@ -60,7 +60,7 @@ class Session:
         self._runtime = runtime
         self._frames = frames
         self._looking = Looking(runtime, frames)
-        self._chat = Chat(runtime.model, runtime.tokens, runtime.autocast)
+        self._chat = Chat(runtime.model, runtime.tokens, runtime.language_context)
         self._embeddings: list[EmbeddingCache] = []
         self._tracker = self._trackers(embedding_budget)
         self._answering = Answering(
@@ -264,6 +264,7 @@ class Session:
     def _propagate(
         self, ids: Sequence[int], frames: Sequence[int], reverse: bool
     ) -> Iterator[Event]:
+        self._runtime.begin_tracking()
         for done, frame in enumerate(frames, 1):
             for object_id, found in self._tracker.track(frame, ids, reverse).items():
                 yield self._mask(frame, object_id, found)

@@ -12,12 +12,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from sam2.modeling.sam2_base import SAM2Base
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_sa2va.core.errors import CheckpointError, WeightsError
+from napari_sa2va.models.empty import Empty
 from napari_sa2va.models.families import build_language
 from napari_sa2va.models.grounding import build_sam2
 from napari_sa2va.models.language import LanguageSide
+from napari_sa2va.models.quantization import Quantizer
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.models.sam2_names import from_transformers, sam2_settings
 
@@ -25,15 +27,21 @@ _INDEX = "model.safetensors.index.json"
 _SECOND_DECODER = ".sam_mask_decoder_modified."
 
 
-def build_model(config: Mapping[str, Any], grounding: Mapping[str, Any]) -> Sa2VA:
-    """A Sa2VA with random weights, from the contents of config.json and grounding.json."""
-    return Sa2VA(build_language(config), build_sam2(grounding))
+def build_model(
+    config: Mapping[str, Any], grounding: Mapping[str, Any], second_decoder: bool = False
+) -> Sa2VA:
+    """A Sa2VA with random weights, from the contents of config.json and grounding.json.
+
+    With a `second_decoder`, its SAM 2 has its own mask decoder beside the fine-tuned one.
+    """
+    return Sa2VA(build_language(config), build_sam2(grounding, second_decoder))
 
 
 def load_model(
     folder: str | Path,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
+    quantize: str | None = None,
 ) -> Sa2VA:
     """Load a checkpoint folder in the official layout.
 
@@ -46,9 +54,13 @@ def load_model(
         Where the model goes.
     dtype : torch.dtype
         Of the language side. SAM 2 keeps float32 weights: its memory accumulates errors.
+    quantize : str, optional
+        ``"int8"`` or ``"int4"``: the LLM's weights; see `Quantizer`.
 
     Raises
     ------
+    InputError
+        bitsandbytes is needed, and not installed.
     CheckpointError
         A file is missing, damaged or pickled, or weights are missing, unexpected or misshaped;
         all of them are listed.
@@ -57,21 +69,15 @@ def load_model(
     config = read_json(folder / "config.json")
     grounding = _read_grounding(folder)
     files = weight_files(folder)
-    # No memory and no time for random weights that are about to be replaced.
-    with torch.device("meta"):
-        language = build_language(config)
-    model = Sa2VA(language, build_sam2(grounding, carries_second_decoder(folder)))
-    weights = dict(language.weight_names.ours(_read(files)))
-    _tie_embeddings(weights, language)
-    _check(model, weights, folder)
-    model.load_state_dict(weights, assign=True)
-    _materialise_rotary(language)
-    model.language.to(device=device, dtype=dtype)
-    if dtype != torch.float32:
-        _materialise_rotary(language)  # in half precision it would confuse places far back
-        model.language.to(device=device)
-    model.text_hidden_fcs.to(device=device, dtype=dtype)
-    model.grounding.to(device=device, dtype=torch.float32)
+    quantizer = Quantizer(quantize) if quantize else None
+    with Empty():
+        model = build_model(config, grounding, carries_second_decoder(folder))
+        if quantizer:
+            quantizer.prepare(model.language.decoder, dtype)
+    announced = _announced(files, model.language)
+    _tie_embeddings(announced, model.language)
+    _check(model, announced, folder)
+    _fill(model, files, torch.device(device), dtype, quantizer)
     return model.eval().requires_grad_(False)
 
 
@@ -92,7 +98,8 @@ def load_prompt_model(folder: str | Path, device: str | torch.device = "cpu") ->
     """
     folder = Path(folder)
     config = read_json(folder / "config.json")
-    model = build_sam2(sam2_settings(config, str(folder)))
+    with Empty():
+        model = build_sam2(sam2_settings(config, str(folder)))
     model.plain = True
     weights = dict(from_transformers(dict(_read(weight_files(folder))), str(folder)))
     _check(model, weights, folder)
@@ -156,7 +163,43 @@ def weight_files(folder: Path) -> list[Path]:
     raise CheckpointError(f"{folder} has no safetensors files.", "Download the weights.")
 
 
+def _fill(
+    model: Sa2VA,
+    files: Iterable[Path],
+    device: torch.device,
+    dtype: torch.dtype,
+    quantizer: Quantizer | None,
+) -> None:
+    """Give an empty model its weights, one at a time straight onto the device."""
+    layers = {f"{name}.weight": layer for name, layer in model.named_modules()}
+    weights = {}
+    for name, value in model.language.weight_names.ours(_read(files)):
+        if quantizer and name in layers and quantizer.covers(layers[name]):
+            layers[name].weight = quantizer.quantize(value.to(dtype), device)
+        else:
+            kept = torch.float32 if name.startswith("grounding.") else dtype
+            # A copy in any case: what was read may be one part of several, or ill aligned.
+            weights[name] = value.to(device, kept, copy=True)
+    _tie_embeddings(weights, model.language)
+    model.load_state_dict(weights, strict=False, assign=True)  # _check has compared them
+    for module in model.modules():
+        # What is computed and not loaded; rotary tables stay in float32, for places far back.
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, buffer.to(device))
+
+
+def _announced(files: Iterable[Path], language: LanguageSide) -> dict[str, Tensor]:
+    """What the files' headers promise, under our names: tensors without values."""
+    shapes: dict[str, Tensor] = {}
+    for path in files:
+        with _opened(path) as shard:
+            for name in shard.keys():  # noqa: SIM118 - a shard is not a mapping
+                shapes[name] = torch.empty(shard.get_slice(name).get_shape(), device="meta")
+    return dict(language.weight_names.ours(shapes.items()))
+
+
 def _read(files: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:
+    """All weights, each read when it is asked for."""
     for path in files:
         with _opened(path) as shard:
             for name in shard.keys():  # noqa: SIM118 - a shard is not a mapping
@@ -172,7 +215,8 @@ def _names(files: Iterable[Path]) -> Iterator[str]:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
-        with safe_open(path, framework="pt") as shard:
+        # Not mapped into memory: the pages of the file would count there a second time.
+        with safe_open(path, framework="pt", backend="pread") as shard:
             yield shard
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
@@ -191,7 +235,9 @@ def _kept(model: Sa2VA) -> Iterator[tuple[str, Tensor]]:
 def _tie_embeddings(weights: dict[str, Tensor], language: LanguageSide) -> None:
     head, embeddings = _output_head(language)
     if language.tied and head not in weights and embeddings in weights:
-        weights[head] = weights[embeddings]
+        # One parameter under two names: it stays one wherever the network is moved.
+        shared = nn.Parameter(weights[embeddings], requires_grad=False)
+        weights[head] = weights[embeddings] = shared
 
 
 def _output_head(language: LanguageSide) -> tuple[str, str]:
@@ -214,11 +260,3 @@ def _check(model: Sa2VA, weights: Mapping[str, Tensor], folder: Path) -> None:
     }
     if any(problems.values()):
         raise WeightsError(str(folder), problems)
-
-
-def _materialise_rotary(language: LanguageSide) -> None:
-    """Give the rotary tables, which no checkpoint holds, their values."""
-    for module in list(language.modules()):
-        for name, child in module.named_children():
-            if hasattr(child, "inv_freq"):
-                setattr(module, name, type(child)(child.config))

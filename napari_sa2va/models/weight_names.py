@@ -40,6 +40,10 @@ class Fused:
     sizes: tuple[int, ...]
     groups: int = 1
 
+    def fits(self, value: Tensor) -> bool:
+        """Whether a fused value has as many rows as its parts."""
+        return value.ndim > 0 and len(value) % (self.groups * sum(self.sizes)) == 0
+
     def split(self, value: Tensor) -> list[Tensor]:
         """The parts (rows, ...) of a fused value (all rows, ...)."""
         grouped = value.unflatten(0, (self.groups, sum(self.sizes), -1))
@@ -83,7 +87,7 @@ class WeightNames:
         for name, value in official:
             renamed = _first(name, self._to_ours)
             for fuse, whole, parts in self._splits:
-                if whole.match(renamed):
+                if whole.match(renamed) and fuse.fits(value):
                     names = [whole.sub(part, renamed, count=1) for part in parts]
                     yield from zip(names, fuse.split(value), strict=True)
                     break

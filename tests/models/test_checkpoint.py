@@ -2,18 +2,27 @@ from __future__ import annotations
 
 import json
 import shutil
+import weakref
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import napari_sa2va
 from napari_sa2va.core.errors import CheckpointError, WeightsError
+from napari_sa2va.models import checkpoint
 from napari_sa2va.models.catalog import find_model
-from napari_sa2va.models.checkpoint import carries_second_decoder, load_model, save_model
+from napari_sa2va.models.checkpoint import (
+    build_model,
+    carries_second_decoder,
+    load_model,
+    save_model,
+)
+from napari_sa2va.models.empty import Empty
 from napari_sa2va.models.tokens import Tokens
-from tests.tiny import add_second_decoder
+from tests.tiny import GROUNDING, add_second_decoder, config
 
 
 @pytest.fixture
@@ -101,7 +110,56 @@ def test_a_tied_output_head_may_be_left_out(folder: Path) -> None:
     del tensors["language_model.lm_head.weight"]
     rewrite(folder, tensors)
     llm = load_model(folder).language.llm
-    assert torch.equal(llm.lm_head.weight, llm.model.embed_tokens.weight)
+    assert llm.lm_head.weight is llm.model.embed_tokens.weight
+
+
+def test_weights_are_read_one_at_a_time(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[weakref.ref[torch.Tensor]] = []
+
+    class Shard:
+        def __init__(self, *args: object, **options: object) -> None:
+            self.shard = safe_open(*args, **options)
+            self.keys, self.get_slice = self.shard.keys, self.shard.get_slice
+
+        def __enter__(self) -> Shard:
+            return self
+
+        def __exit__(self, *exception: object) -> None:
+            self.shard.__exit__(*exception)
+
+        def get_tensor(self, name: str) -> torch.Tensor:
+            assert sum(one() is not None for one in read) <= 1
+            value = self.shard.get_tensor(name)
+            read.append(weakref.ref(value))
+            return value
+
+    monkeypatch.setattr(checkpoint, "safe_open", Shard)
+    load_model(tiny_folder)
+    assert len(read) == len(weights(tiny_folder))
+
+
+def test_weights_of_a_large_model_are_never_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = config(512)
+    settings["llm_config"] |= {"hidden_size": 2**20, "intermediate_size": 2**24}
+    settings["vision_config"] |= {"hidden_size": 2**20}
+    with Empty():
+        model = build_model(settings, GROUNDING)  # 2^46 numbers would fit no machine
+    large = [value for value in model.parameters() if value.numel() > 2**26]
+    assert large
+    assert all(value.is_meta for value in large)
+
+
+def test_what_is_computed_has_its_values_in_float32(tiny_folder: Path) -> None:
+    half = load_model(tiny_folder, dtype=torch.bfloat16)
+    whole = build_model(config(512), GROUNDING)
+    tables = dict(whole.named_buffers())
+    computed = {n: b for n, b in half.named_buffers() if n not in half.state_dict()}
+    assert any("inv_freq" in name for name in computed)
+    for name, table in computed.items():
+        assert torch.equal(table, tables[name]), name
+        assert table.dtype == tables[name].dtype
+    assert half.language.llm.lm_head.weight.dtype == torch.bfloat16
+    assert half.grounding.maskmem_tpos_enc.dtype == torch.float32
 
 
 def test_all_weights_that_do_not_fit_are_listed(folder: Path) -> None:
@@ -109,15 +167,19 @@ def test_all_weights_that_do_not_fit_are_listed(folder: Path) -> None:
     del tensors["mlp1.3.bias"]
     tensors["something.else"] = torch.zeros(1)
     tensors["text_hidden_fcs.0.bias"] = torch.zeros(7)
+    tensors["vision_model.encoder.layers.0.attn.qkv.bias"] = torch.zeros(7)
     rewrite(folder, tensors)
     with pytest.raises(WeightsError) as caught:
         load_model(folder)
     assert caught.value.problems == {
-        "missing": ["language.projector.3.bias"],
-        "unexpected": ["something.else"],
+        "missing": [
+            "language.projector.3.bias",
+            *(f"language.vision.encoder.layer.0.attention.{part}_proj.bias" for part in "kqv"),
+        ],
+        "unexpected": ["language.vision.encoder.layer.0.attention.qkv.bias", "something.else"],
         "misshaped": ["text_hidden_fcs.0.bias (7,) instead of (32,)"],
     }
-    assert "missing (1): language.projector.3.bias" in str(caught.value)
+    assert "misshaped (1): text_hidden_fcs.0.bias" in str(caught.value)
 
 
 def test_a_cut_file_is_named(folder: Path) -> None:
