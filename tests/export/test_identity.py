@@ -28,7 +28,7 @@ WITH_OVERLAPS = (
 EXACT = [n for n, f in FORMATS.items() if f.readable and n != "yolo"]
 
 _SETTINGS = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
