@@ -37,6 +37,7 @@ docs: $(VENV)/.installed-docs ## build the documentation into build/docs
 bench: $(VENV)/.installed-test display ## measure speed and memory
 	$(BIN)/python -m benchmarks.imports
 	$(BIN)/python -m benchmarks.memory 100 1000
+	$(BIN)/python -m benchmarks.export 200
 	$(BIN)/python -m benchmarks.tracking nano
 	$(BIN)/python -m benchmarks.clicks nano
 	$(DISPLAY_RUN) $(BIN)/python -m benchmarks.stall

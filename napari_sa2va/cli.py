@@ -8,12 +8,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import napari_sa2va
-from napari_sa2va.cli_arguments import parse_box, parse_frames, parse_point
+from napari_sa2va.cli_arguments import (
+    parse_box,
+    parse_frames,
+    parse_names,
+    parse_point,
+    parse_split,
+)
 from napari_sa2va.core.errors import Sa2VAError
 from napari_sa2va.core.options import OFFLOAD, QUANTIZE
 
 ERROR, INTERRUPTED = 2, 130
 
+# As in napari_sa2va.export.FORMATS, which --help does not wait for.
+_FORMATS = (
+    "coco", "coco-polygons", "youtube-vis", "yolo", "davis", "ctc", "ome-tiff", "ome-zarr",
+    "ome-zarr-0.4", "cellpose", "sa2va", "mevis", "tiff", "png", "npy", "csv",
+)  # fmt: skip
 _STACK_HELP = "TIFF, OME-TIFF, OME-Zarr, video, image, or folder of images"
 
 
@@ -37,6 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from napari_sa2va.cli_models import MODELS
 
             return MODELS[arguments.action](arguments)
+        if arguments.command in ("export", "import"):
+            from napari_sa2va.cli_export import COMMANDS as EXPORT
+
+            return EXPORT[arguments.command](arguments)
         # Readers and codecs take seconds to import: --help and models do not wait for them.
         from napari_sa2va.cli_commands import COMMANDS
 
@@ -61,6 +76,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_ask(commands)
     _add_demo(commands)
     _add_models(commands)
+    _add_export(commands)
+    _add_import(commands)
     commands.add_parser("info", help="versions, devices and the bundled model")
     return parser
 
@@ -129,6 +146,74 @@ def _add_ask(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "over the stack)",
     )
     _add_model(parser)
+
+
+def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "export",
+        help="write labels in a format that models are trained from",
+        description="Write labels in a format that models are trained from, with their provenance "
+        "and a data card. Nothing appears under the output's name until all is written.",
+    )
+    parser.add_argument(
+        "labels", nargs="+", metavar="LABELS", help="TIFF, NPY, OME-Zarr, PNG, folder, or an export"
+    )
+    parser.add_argument("--format", required=True, help=f"one of {', '.join(_FORMATS)}")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="PATH", help="a folder that will be, "
+        "or a file with the format's suffix, e.g. labels.ome.tif"
+    )  # fmt: skip
+    parser.add_argument(
+        "--images", nargs="+", default=[], metavar="STACK", help=f"of each LABELS: {_STACK_HELP}"
+    )
+    parser.add_argument(
+        "--objects", type=Path, metavar="CSV", help="a table with id, phrase, class, parent"
+    )
+    parser.add_argument("--frames", type=parse_frames, metavar="A:B", help="default: all")
+    parser.add_argument(
+        "--classes", type=parse_names, metavar="A,B", help="only these, numbered in this order"
+    )
+    parser.add_argument(
+        "--split", type=parse_split, metavar="TRAIN,VAL,TEST", help="shares, e.g. 0.8,0.1,0.1"
+    )
+    parser.add_argument("--split-by", choices=("frame", "object", "movie"), default="frame")
+    parser.add_argument("--seed", type=int, default=0, help="of the split (default: 0)")
+    parser.add_argument(
+        "--verified-only", action="store_true", help="only masks that a person confirmed"
+    )
+    parser.add_argument(
+        "--image-files", choices=("write", "reference", "none"), default="write",
+        help="write them, name those that are there, or leave them out (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--depth", choices=("rendered", "kept"), default="rendered",
+        help="images in 8-bit RGB, or as they are stored (default: %(default)s)",
+    )  # fmt: skip
+    _add_overlaps(parser)
+
+
+def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "import",
+        help="read labels from a format that models are trained from",
+        description="Read labels from a format that models are trained from, and write them as "
+        "label images that napari opens.",
+    )
+    parser.add_argument("dataset", metavar="DATASET", help="a folder or file")
+    parser.add_argument("--format", help="where it is not recognized by itself")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="PATH", help="where to write"
+    )
+    parser.add_argument("--to", default="ome-tiff", help="in which format (default: %(default)s)")
+    _add_overlaps(parser)
+
+
+def _add_overlaps(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--overlaps", choices=("refuse", "first"), default="refuse",
+        help="in formats with one object a pixel: refuse, or the lowest id wins",
+    )  # fmt: skip
+    parser.add_argument("--overwrite", action="store_true", help="replace an export that is there")
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -57,6 +57,21 @@ def parse_frames(text: str) -> slice:
     return slice(int(first) if first else None, int(last) if last else None)
 
 
+def parse_split(text: str) -> tuple[float, float, float]:
+    """``TRAIN,VAL,TEST``: shares; the last may be left out."""
+    parts = text.split(",")
+    message = f"{text!r} is not train,val,test, e.g. 0.8,0.1,0.1"
+    train, val, test = _numbers([*parts, "0"] if len(parts) == 2 else parts, 3, message)
+    if min(train, val, test) < 0 or train + val + test == 0:
+        raise ArgumentTypeError(message)
+    return train, val, test
+
+
+def parse_names(text: str) -> list[str]:
+    """``a,b``: names in their order."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def frames_of(chosen: slice, count: int) -> range:
     """The chosen frames of a stack of `count`; InputError where there are none, or not all."""
     first = 0 if chosen.start is None else chosen.start

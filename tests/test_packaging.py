@@ -111,6 +111,7 @@ def test_the_wheel_has_the_plugin_and_no_tests(tmp_path: Path) -> None:
     nano = (source / "napari_sa2va" / "models" / "nano").rglob("*")
     wanted |= {f.relative_to(source).as_posix() for f in nano if f.is_file()}
     wanted |= {"napari_sa2va/napari.yaml", "napari_sa2va/py.typed"}
+    wanted |= {"napari_sa2va/export/provenance.schema.json"}
     assert wanted <= packed
     metadata = {name for name in packed if ".dist-info/" in name}
     assert packed - metadata <= wanted

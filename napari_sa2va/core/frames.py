@@ -91,6 +91,11 @@ class ArrayFrames:
             values = to_uint8(values, *self.contrast_limits)
         return values if self._rgb else np.repeat(values[..., None], 3, axis=-1)
 
+    def values(self, index: int) -> npt.NDArray[Any]:
+        """Frame `index` as it is stored: (H, W) or (H, W, 3), of the stack's own dtype."""
+        check_frame(index, self.shape[0])
+        return self._read(index)
+
     @property
     def contrast_limits(self) -> tuple[float, float]:
         """The values that become 0 and 255; measured when first needed."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 
@@ -24,6 +25,16 @@ class ObjectRecord:
         Which checkpoint made the masks, with its revision.
     verified_frames : list of int
         Frames whose mask a person confirmed.
+    verifications : list of dict
+        Who confirmed what, and when: ``frame`` or ``expression``, ``by``, ``at`` (ISO 8601).
+    category : str
+        Its class in a training set; empty where nobody named one.
+    expressions : list of str
+        Further phrases that refer to it, and to nothing else in the stack.
+    verified_expressions : list of str
+        Those phrases, `phrase` among them, that a person found to fit its masks.
+    parent : int
+        The object that it came from by division; 0 where there is none.
     """
 
     object_id: int
@@ -32,6 +43,11 @@ class ObjectRecord:
     scores: dict[int, float] = field(default_factory=dict)
     model: str = ""
     verified_frames: list[int] = field(default_factory=list)
+    verifications: list[dict[str, Any]] = field(default_factory=list)
+    category: str = ""
+    expressions: list[str] = field(default_factory=list)
+    verified_expressions: list[str] = field(default_factory=list)
+    parent: int = 0
 
     @property
     def mean_score(self) -> float:
@@ -43,3 +59,23 @@ class ObjectRecord:
     def first_frame(self) -> int | None:
         """The first frame in which the object is present."""
         return min((frame for frame, score in self.scores.items() if score > 0), default=None)
+
+    @property
+    def phrases(self) -> list[str]:
+        """All that it is called, its own phrase first, each once."""
+        return list(dict.fromkeys(filter(None, (self.phrase, *self.expressions))))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its fields as plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ObjectRecord:
+        """A record from plain values; frames may have become strings on their way through JSON.
+
+        Fields that this version does not know are left out.
+        """
+        known = {f.name for f in fields(cls)}
+        record = cls(**{name: value for name, value in values.items() if name in known})
+        record.scores = {int(frame): score for frame, score in record.scores.items()}
+        return record

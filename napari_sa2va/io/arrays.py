@@ -53,6 +53,11 @@ class FileFrames(ArrayFrames):
         self.path = path
         self.name = stack_name(path)
 
+    def file(self, index: int) -> Path | None:
+        """The image file that frame `index` alone lies in; None where a file holds a stack."""
+        files = getattr(self._stack, "files", None)
+        return None if files is None else files[index]
+
     def _read(self, index: int) -> npt.NDArray[Any]:
         try:
             return super()._read(index)

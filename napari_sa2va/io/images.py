@@ -69,7 +69,7 @@ class ImageFiles:
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
-        self._files = files
+        self.files = files
         layouts = [_layout(path) for path in files]
         for path, layout in zip(files, layouts, strict=True):
             if layout != layouts[0]:
@@ -82,7 +82,7 @@ class ImageFiles:
         self.shape = (len(files), *shape)
 
     def __getitem__(self, index: int) -> npt.NDArray[Any]:
-        return read_image(self._files[index])
+        return read_image(self.files[index])
 
 
 def read_image(path: Path) -> npt.NDArray[Any]:

@@ -22,12 +22,23 @@ def open_tiff(path: Path) -> FileFrames:
     InputError
         It is no TIFF file, or it ends before the data that it promises.
     """
+    return FileFrames(tiff_view(path), path)
+
+
+def tiff_view(path: Path) -> FrameView:
+    """The first image series of a TIFF file, its values as they are stored.
+
+    Raises
+    ------
+    InputError
+        It is no TIFF file, or it ends before the data that it promises.
+    """
     try:
         tiff = _open(path)
     except READ_ERRORS as error:
         raise unreadable_file(path, error) from error
     try:
-        return _frames(tiff, path)
+        return _view(tiff, path)
     except InputError:
         tiff.close()
         raise
@@ -47,14 +58,14 @@ def _open(path: Path) -> tifffile.TiffFile:
     return tiff
 
 
-def _frames(tiff: tifffile.TiffFile, path: Path) -> FileFrames:
+def _view(tiff: tifffile.TiffFile, path: Path) -> FrameView:
     _check_complete(tiff, path)
     series = tiff.series[0]
     # A page is a chunk: a frame then costs one read, however many strips it is stored in.
     array = zarr.open_array(series.aszarr(chunkmode="page"), mode="r")
-    frames = FileFrames(FrameView(array, series.axes), path)
-    weakref.finalize(frames, tiff.close)
-    return frames
+    view = FrameView(array, series.axes)
+    weakref.finalize(view, tiff.close)
+    return view
 
 
 def _check_complete(tiff: tifffile.TiffFile, path: Path) -> None:

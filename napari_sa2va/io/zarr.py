@@ -30,13 +30,18 @@ def open_zarr(folder: Path) -> FileFrames:
         It cannot be read, holds no array, or several of which none is said to be the image.
     """
     try:
-        node = zarr.open(folder, mode="r")
-        array, axes = _image_of(node, folder) if isinstance(node, zarr.Group) else (node, None)
-        return FileFrames(FrameView(array, axes or _named_axes(array, folder)), folder)
+        return FileFrames(zarr_view(folder), folder)
     except InputError:
         raise
     except READ_ERRORS as error:
         raise unreadable_file(folder, error) from error
+
+
+def zarr_view(folder: Path) -> FrameView:
+    """The array that `open_zarr` opens, its values as they are stored."""
+    node = zarr.open(folder, mode="r")
+    array, axes = _image_of(node, folder) if isinstance(node, zarr.Group) else (node, None)
+    return FrameView(array, axes or _named_axes(array, folder))
 
 
 def _image_of(group: zarr.Group, folder: Path) -> tuple[zarr.Array, str | None]:

@@ -103,6 +103,9 @@ def copied(records: Mapping[int, ObjectRecord]) -> dict[int, ObjectRecord]:
             prompts=list(record.prompts),
             scores=dict(record.scores),
             verified_frames=list(record.verified_frames),
+            verifications=list(record.verifications),
+            expressions=list(record.expressions),
+            verified_expressions=list(record.verified_expressions),
         )
         for object_id, record in records.items()
     }

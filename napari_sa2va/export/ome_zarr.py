@@ -1,0 +1,270 @@
+"""OME-Zarr labels, 0.4 (Zarr 2) and 0.5 (Zarr 3), with colours and properties.
+
+With images, a stack is ``<name>.ome.zarr`` with the images, and the labels within it under
+``labels/objects``; objects that overlap lie in further label images, ``objects-2`` and so on.
+Without images it is the label image itself.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from napari_sa2va.core.errors import InputError
+from napari_sa2va.core.labelled import LabelArray, LabelledStack, LabelPlanes, PixelMapping
+from napari_sa2va.core.records import ObjectRecord
+from napari_sa2va.export.dataset import PARTS, Export
+from napari_sa2va.export.images import must_write
+from napari_sa2va.export.provenance import Provenance
+from napari_sa2va.io import labels_dtype, open_labels
+from napari_sa2va.io.arrays import READ_ERRORS, stack_name, unreadable_file
+
+_SUFFIX = ".ome.zarr"
+_CHUNK = 1024  # pixels along a side
+_GOLDEN = 0.618033988749895
+
+
+@dataclass
+class _Labels:
+    """The label images of one stack while they are written."""
+
+    root: zarr.Group
+    stack: LabelledStack
+    version: str
+    inside: bool
+    arrays: list[zarr.Array] = field(default_factory=list)
+
+    def write(self, frame: int, planes: list[Any]) -> None:
+        for number, plane in enumerate(planes):
+            while len(self.arrays) <= number:
+                self.arrays.append(self._new())
+            self.arrays[number][frame] = plane
+
+    def _new(self) -> zarr.Array:
+        group = self.root
+        if self.inside:
+            name = f"objects-{len(self.arrays) + 1}" if self.arrays else "objects"
+            parent = self.root.require_group("labels")
+            listed = [*_ome(parent.attrs).get("labels", ()), name]
+            _annotate(parent, {"labels": listed}, self.version)
+            group = parent.create_group(name)
+        stack = self.stack
+        _annotate(group, _metadata(stack, "tyx", self.version) | self._label(), self.version)
+        dtype = labels_dtype(max(stack.object_ids, default=0))
+        return _array(group, stack.shape, dtype, "tyx", self.version)
+
+    def _label(self) -> dict[str, Any]:
+        ids = self.stack.object_ids
+        label: dict[str, Any] = {
+            "colors": [{"label-value": i, "rgba": _colour(i)} for i in ids],
+            "properties": [_properties(self.stack.record(i)) for i in ids],
+        }
+        if not ids:  # the schema wants at least one of each
+            label = {}
+        if self.version == "0.4":
+            label["version"] = self.version
+        if self.inside:
+            label["source"] = {"image": "../../"}
+        return {"image-label": label}
+
+
+def write(export: Export, variant: str) -> Iterator[None]:
+    """Write a Zarr group a stack."""
+    must_write(export.options, "OME-Zarr")
+    for part, stacks in export.by_part().items():
+        for stack in stacks:
+            folder = export.folder / part / f"{stack.name}{_SUFFIX}"
+            folder.parent.mkdir(exist_ok=True)
+            root = zarr.create_group(folder, zarr_format=2 if variant == "0.4" else 3)
+            images = None
+            if export.options.image_files == "write":
+                images = _images(root, stack, export.options.depth, variant)
+            labels = _Labels(root, stack, variant, images is not None)
+            for frame in range(stack.shape[0]):
+                if images is not None:
+                    values = _values(stack, frame, export.options.depth)
+                    images[frame] = values.transpose(2, 0, 1) if values.ndim == 3 else values
+                    labels.write(frame, stack.planes(frame))
+                else:
+                    labels.write(frame, [export.plane(stack, frame)])
+                yield
+
+
+def read(path: Path, provenance: Provenance) -> list[LabelledStack]:
+    """Read a Zarr group, or all of a folder and of its parts."""
+    if not _is_group(path):
+        return [
+            _read_group(group, part, None)
+            for part in ("", *PARTS)
+            for group in sorted((path / part).glob(f"*{_SUFFIX}"))
+        ]
+    told = provenance.stacks()
+    part, name = (told[0]["part"], told[0]["name"]) if len(told) == 1 else ("", None)
+    return [_read_group(path, part, name)]
+
+
+def recognizes(path: Path) -> bool:
+    """Whether it is a Zarr group with labels, or a folder of such groups."""
+    if not path.is_dir():
+        return False
+    if _is_group(path):
+        return (path / "labels").is_dir() or path.name.endswith(_SUFFIX)
+    return any(any((path / part).glob(f"*{_SUFFIX}")) for part in ("", *PARTS))
+
+
+def _images(root: zarr.Group, stack: LabelledStack, depth: str, version: str) -> zarr.Array:
+    first = _values(stack, 0, depth)
+    length, height, width = stack.shape
+    axes, shape = "tyx", stack.shape
+    if first.ndim == 3:
+        axes, shape = "tcyx", (length, first.shape[2], height, width)
+    _annotate(root, _metadata(stack, axes, version), version)
+    return _array(root, shape, first.dtype, axes, version)
+
+
+def _values(stack: LabelledStack, frame: int, depth: str) -> Any:
+    images, source = stack.images, stack.source_frames[frame]
+    if images is None:
+        raise InputError(f"{stack.name} has no images.", "Give them.")
+    kept = getattr(images, "values", None) if depth == "kept" else None
+    return images.frame(source) if kept is None else np.asarray(kept(source))
+
+
+def _array(
+    group: zarr.Group, shape: tuple[int, ...], dtype: Any, axes: str, version: str
+) -> zarr.Array:
+    chunks = tuple(
+        min(size, _CHUNK) if axis in "yx" else size if axis == "c" else 1
+        for axis, size in zip(axes, shape, strict=True)
+    )
+    if version == "0.4":
+        encoding = {"name": "v2", "separator": "/"}
+        return group.create_array(
+            "0", shape=shape, dtype=dtype, chunks=chunks, chunk_key_encoding=encoding
+        )
+    return group.create_array(
+        "0", shape=shape, dtype=dtype, chunks=chunks, dimension_names=list(axes)
+    )
+
+
+def _metadata(stack: LabelledStack, axes: str, version: str) -> dict[str, Any]:
+    units = dict(zip("tyx", stack.mapping.units, strict=True))
+    scale = dict(zip("tyx", stack.mapping.scale, strict=True))
+    translate = dict(zip("tyx", stack.mapping.translate, strict=True))
+    transformations = [{"type": "scale", "scale": [scale.get(axis, 1.0) for axis in axes]}]
+    if any(stack.mapping.translate):
+        shift = [translate.get(axis, 0.0) for axis in axes]
+        transformations.append({"type": "translation", "translation": shift})
+    multiscale: dict[str, Any] = {
+        "name": stack.name,
+        "axes": [_axis(axis, units.get(axis, "pixel")) for axis in axes],
+        "datasets": [{"path": "0", "coordinateTransformations": transformations}],
+    }
+    if version == "0.4":
+        multiscale["version"] = version
+    return {"multiscales": [multiscale]}
+
+
+def _axis(name: str, unit: str) -> dict[str, str]:
+    axis = {"name": name, "type": {"t": "time", "c": "channel"}.get(name, "space")}
+    return axis if unit == "pixel" else axis | {"unit": unit}
+
+
+def _annotate(group: zarr.Group, metadata: Mapping[str, Any], version: str) -> None:
+    if version == "0.4":
+        group.attrs.update(metadata)
+    else:
+        group.attrs["ome"] = {"version": version, **metadata}
+
+
+def _ome(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    inner = attributes.get("ome")
+    return inner if isinstance(inner, Mapping) else attributes
+
+
+def _colour(object_id: int) -> list[int]:
+    """Neighbouring ids get hues that lie far apart."""
+    red, green, blue = colorsys.hsv_to_rgb(object_id * _GOLDEN % 1, 0.75, 1.0)
+    return [round(255 * red), round(255 * green), round(255 * blue), 255]
+
+
+def _properties(record: ObjectRecord) -> dict[str, Any]:
+    return {
+        "label-value": record.object_id,
+        "phrase": record.phrase,
+        "expressions": record.expressions,
+        "category": record.category,
+        "parent": record.parent,
+        "score": round(record.mean_score, 4),
+    }
+
+
+def _is_group(path: Path) -> bool:
+    return (path / "zarr.json").is_file() or (path / ".zgroup").is_file()
+
+
+def _read_group(path: Path, part: str, name: str | None) -> LabelledStack:
+    try:
+        root = zarr.open_group(path, mode="r")
+        names = []
+        if (path / "labels").is_dir():
+            names = list(_ome(zarr.open_group(path / "labels", mode="r").attrs)["labels"])
+        groups = [path / "labels" / n for n in names] or [path]
+        records = _records(_ome(zarr.open_group(groups[0], mode="r").attrs))
+        mapping = _mapping(_ome(zarr.open_group(groups[0], mode="r").attrs))
+    except READ_ERRORS as error:
+        raise unreadable_file(path, error) from error
+    sources = [open_labels(group) for group in groups]
+    del root
+    return LabelledStack(
+        LabelPlanes(sources) if len(sources) > 1 else sources[0],
+        records,
+        name=name or stack_name(path),
+        images=_stored_images(path, sources[0]) if names else None,
+        mapping=mapping,
+        sources=(("labels", path),),
+        part=part,
+    )
+
+
+def _stored_images(path: Path, labels: LabelArray) -> Any:
+    from napari_sa2va.io.zarr import open_zarr
+
+    try:
+        images = open_zarr(path)
+    except InputError:  # labels without an image are imported all the same
+        return None
+    return images if images.shape == labels.shape else None
+
+
+def _records(ome: Mapping[str, Any]) -> dict[int, ObjectRecord]:
+    stored = ome.get("image-label", {}).get("properties", ())
+    records = (ObjectRecord.from_dict(p | {"object_id": p["label-value"]}) for p in stored)
+    return {record.object_id: record for record in records}
+
+
+def _mapping(ome: Mapping[str, Any]) -> PixelMapping:
+    """Scale, translation and units of t, y and x, where they are told."""
+    scale = {"t": 1.0, "y": 1.0, "x": 1.0}
+    translate = dict.fromkeys(scale, 0.0)
+    units = dict.fromkeys(scale, "pixel")
+    for multiscale in ome.get("multiscales", ())[:1]:
+        names = [axis["name"] for axis in multiscale["axes"]]
+        for axis in multiscale["axes"]:
+            units[axis["name"]] = axis.get("unit", "pixel")
+        for transformation in multiscale["datasets"][0]["coordinateTransformations"]:
+            if "scale" in transformation:
+                scale |= dict(zip(names, transformation["scale"], strict=True))
+            if "translation" in transformation:
+                translate |= dict(zip(names, transformation["translation"], strict=True))
+
+    def of_tyx(values: dict[str, Any]) -> Any:
+        return values["t"], values["y"], values["x"]
+
+    return PixelMapping(of_tyx(scale), of_tyx(translate), of_tyx(units))
