@@ -28,7 +28,10 @@ def export(arguments: Namespace) -> int:
     if arguments.objects is not None:
         records = read_objects(arguments.objects)
         stacks = [replace(stack, objects={**stack.objects, **records}) for stack in stacks]
-    split = arguments.split and Split(*arguments.split, by=arguments.split_by, seed=arguments.seed)
+    split = None
+    if arguments.split:
+        train, val, test = arguments.split
+        split = Split(train, val, test, arguments.split_by, arguments.seed)
     options = Options(
         frames=arguments.frames,
         classes=arguments.classes,

@@ -69,7 +69,8 @@ def _write_part(
     export: Export, stacks: list[LabelledStack], subset: str, variant: str, stream: TextIO
 ) -> Iterator[None]:
     segmentation = _SEGMENTATIONS[variant]
-    images, number = [], 0
+    images: list[dict[str, Any]] = []
+    number = 0
     stream.write('{"info": ' + _json({"description": "written by napari-sa2va"}))
     stream.write(', "licenses": [], "categories": ' + _json(categories_json(export)))
     stream.write(', "annotations": [')
@@ -163,7 +164,8 @@ def _movies(
             members.sort(key=lambda place: images[place]["frame"])
         return list(movies.items())
     stems = [Path(image["file_name"]).stem for image in images]
-    return [tuple(m) for m in group_frames(stems, sizes, provenance, part, otherwise)]
+    groups = group_frames(stems, sizes, provenance, part, otherwise)
+    return [(name, members) for name, members in groups]
 
 
 def _masks(

@@ -111,7 +111,7 @@ def _plain(record: ObjectRecord) -> dict[str, Any]:
 
 
 def _physical_sizes(stack: LabelledStack) -> dict[str, str]:
-    attributes = {}
+    attributes: dict[str, str] = {}
     named = ("TimeIncrement", "PhysicalSizeY", "PhysicalSizeX")
     for name, size, unit in zip(named, stack.mapping.scale, stack.mapping.units, strict=True):
         known = _UNITS.get(unit)

@@ -121,7 +121,8 @@ def recognizes(path: Path) -> bool:
 def _images(root: zarr.Group, stack: LabelledStack, depth: str, version: str) -> zarr.Array:
     first = _values(stack, 0, depth)
     length, height, width = stack.shape
-    axes, shape = "tyx", stack.shape
+    axes = "tyx"
+    shape: tuple[int, ...] = stack.shape
     if first.ndim == 3:
         axes, shape = "tcyx", (length, first.shape[2], height, width)
     _annotate(root, _metadata(stack, axes, version), version)
