@@ -60,6 +60,17 @@ class ObjectRecord:
         """The first frame in which the object is present."""
         return min((frame for frame, score in self.scores.items() if score > 0), default=None)
 
+    def verify(self, frame: int, by: str, at: str) -> None:
+        """Note that a person confirmed the mask of a frame: who, and when (ISO 8601)."""
+        self.unverify(frame)
+        self.verified_frames = sorted({*self.verified_frames, frame})
+        self.verifications.append({"frame": frame, "by": by, "at": at})
+
+    def unverify(self, frame: int) -> None:
+        """Take a confirmation back."""
+        self.verified_frames = [other for other in self.verified_frames if other != frame]
+        self.verifications = [it for it in self.verifications if it.get("frame") != frame]
+
     @property
     def phrases(self) -> list[str]:
         """All that it is called, its own phrase first, each once."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from getpass import getuser
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,4 +90,9 @@ def _frames(where: tuple[Any, ...], geometry: StackGeometry) -> list[int]:
 def _confirm(record: ObjectRecord, frame: int, present: bool) -> None:
     record.scores[frame] = 1.0 if present else 0.0
     record.prompts.append({"kind": "mask", "frame": frame})
-    record.verified_frames = sorted({*record.verified_frames, frame})
+    record.verify(frame, *who_and_when())
+
+
+def who_and_when() -> tuple[str, str]:
+    """The user's name on this machine, and the time in UTC (ISO 8601)."""
+    return getuser(), datetime.now(UTC).isoformat(timespec="seconds")

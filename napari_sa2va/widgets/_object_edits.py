@@ -12,7 +12,7 @@ def merged(kept: ObjectRecord, other: ObjectRecord) -> ObjectRecord:
     scores = dict(other.scores)
     for frame, score in kept.scores.items():
         scores[frame] = max(score, scores.get(frame, 0.0))
-    return replace(
+    both = replace(
         kept,
         phrase=kept.phrase or other.phrase,
         prompts=[*kept.prompts, *other.prompts],
@@ -28,6 +28,9 @@ def merged(kept: ObjectRecord, other: ObjectRecord) -> ObjectRecord:
             )
         ),
     )
+    told = [*kept.verifications, *other.verifications]
+    both.verifications = [it for it in told if it.get("frame", -1) in both.verified_frames]
+    return both
 
 
 def split_at(record: ObjectRecord, frame: int, new: int) -> tuple[ObjectRecord, ObjectRecord]:
@@ -43,6 +46,9 @@ def split_at(record: ObjectRecord, frame: int, new: int) -> tuple[ObjectRecord, 
             prompts=[it for it in record.prompts if (it.get("frame", -1) >= frame) == later],
             scores={at: score for at, score in record.scores.items() if (at >= frame) == later},
             verified_frames=[at for at in record.verified_frames if (at >= frame) == later],
+            verifications=[
+                it for it in record.verifications if (it.get("frame", -1) >= frame) == later
+            ],
         )
 
     return part(record.object_id, later=False), part(new, later=True)

@@ -16,7 +16,7 @@ from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.review import MaskFacts
 from napari_sa2va.widgets import _requests as requests
 from napari_sa2va.widgets._geometry import StackGeometry
-from napari_sa2va.widgets._hand_edits import Stroke, Strokes, take_up
+from napari_sa2va.widgets._hand_edits import Stroke, Strokes, take_up, who_and_when
 from napari_sa2va.widgets._labels_writer import LabelsWriter
 from napari_sa2va.widgets._object_edits import merged, split_at
 from napari_sa2va.widgets._object_labels import ObjectLabels
@@ -162,8 +162,7 @@ class Workbench(QObject):
     def reject(self, sent: Sent, object_id: int, frame: int) -> None:
         """Erase an object's mask in a frame: a person says that it is wrong."""
         work = self._begin("Wrong mask", _whole(sent))
-        record = self.records[object_id]
-        record.verified_frames = [at for at in record.verified_frames if at != frame]
+        self.records[object_id].unverify(frame)
         self._run(requests.reject(work, object_id, frame))
 
     def undo(self) -> None:
@@ -229,8 +228,10 @@ class Workbench(QObject):
     def verify(self, object_id: int, frame: int, verified: bool) -> None:
         """Take note that a person confirmed an object's mask in a frame, or no longer does."""
         record = self.records[object_id]
-        frames = set(record.verified_frames) - {frame}
-        record.verified_frames = sorted(frames | {frame} if verified else frames)
+        if verified:
+            record.verify(frame, *who_and_when())
+        else:
+            record.unverify(frame)
         self._publish()
 
     def end(self) -> None:

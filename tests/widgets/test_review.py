@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from getpass import getuser
+
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
@@ -176,3 +179,18 @@ def test_a_closed_timeline_opens_again_and_ends_with_the_dock(dock, stack, run) 
     widget._viewer.window.remove_dock_widget(widget)
     assert widget.reviewing.panel is None
     assert panel.parent() is None
+
+
+def test_a_verification_tells_who_and_when(dock, stack, run) -> None:
+    widget = dock(stack)
+    click(widget, (0, 28, 44))
+    run(widget, widget.segment)
+    widget.workbench.verify(1, 0, True)
+    (told,) = widget.workbench.records[1].verifications
+    assert told["frame"] == 0
+    assert told["by"] == getuser()
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(told["at"])) < timedelta(minutes=5)
+    widget.workbench.verify(1, 0, True)
+    assert len(widget.workbench.records[1].verifications) == 1
+    widget.workbench.verify(1, 0, False)
+    assert widget.workbench.records[1].verifications == []
