@@ -23,6 +23,9 @@ from napari_sa2va.backend.limits import (
 from napari_sa2va.core.errors import BackendError, Remedy
 
 VERSION = 1
+# `SentProgress.what` while events are skipped.
+RESTORING = "restoring"
+ALL = 2**53  # as `Request.skip`
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Index = Annotated[int, Meta(ge=0, lt=MAX_FRAMES)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.frames import as_frames
-from napari_sa2va.engine.runtime import Runtime, choose_device, choose_dtype
+from napari_sa2va.engine.runtime import Runtime, choose_device, choose_dtype, device_memory
 from napari_sa2va.engine.session import Session
 from napari_sa2va.models.catalog import find_model
 from napari_sa2va.models.checkpoint import load_model
@@ -60,6 +60,11 @@ class Engine:
         if self._runtime is None:
             raise InputError("The engine is closed.", "Load the model again.")
         return Session(self._runtime, as_frames(stack), embedding_budget)
+
+    @property
+    def memory(self) -> tuple[int, int]:
+        """Bytes of the device: used, and in all."""
+        return (0, 0) if self._runtime is None else device_memory(self._runtime.device)
 
     def close(self) -> None:
         """Free the model; sessions that are still open keep it until they are closed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+import psutil
 import torch
 
 from napari_sa2va.core.errors import InputError
@@ -69,3 +70,14 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     if dtype not in _DTYPES:
         raise InputError(f"The dtype {dtype!r} is not known.", f"Use auto, {', '.join(_DTYPES)}.")
     return _DTYPES[dtype]
+
+
+def device_memory(device: torch.device) -> tuple[int, int]:
+    """Bytes used and in all: of a GPU by everybody, of the CPU by this process."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        return total - free, total
+    if device.type == "mps":
+        total = torch.mps.recommended_max_memory()
+        return torch.mps.driver_allocated_memory(), total
+    return psutil.Process().memory_info().rss, psutil.virtual_memory().total

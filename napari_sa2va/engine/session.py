@@ -86,6 +86,16 @@ class Session:
         """How often SAM 2's image encoder ran in this session."""
         return self._embeddings.misses
 
+    @property
+    def embedding_bytes(self) -> int:
+        """Bytes of image embeddings that are kept."""
+        return self._embeddings.nbytes
+
+    def free_embeddings(self) -> None:
+        """Drop all image embeddings; they are made again when needed."""
+        self._embeddings.clear()
+        self._looking.forget()
+
     def ask(
         self,
         text: str,
@@ -244,8 +254,7 @@ class Session:
     def close(self) -> None:
         """Free what the session holds."""
         self.reset()
-        self._embeddings.clear()
-        self._looking.forget()
+        self.free_embeddings()
         self._closed = True
 
     def __enter__(self) -> Session:
