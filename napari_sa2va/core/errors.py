@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-Remedy = Literal["", "resume", "less memory"]
+Remedy = Literal["", "resume"]
 
 
 class Sa2VAError(Exception):
@@ -16,8 +16,8 @@ class Sa2VAError(Exception):
         What is wrong, and with what.
     hint : str, optional
         What the user can do about it.
-    remedy : {"", "resume", "less memory"}
-        What a button can do about it: go on where the work was cut off, or work with less memory.
+    remedy : {"", "resume"}
+        What a button can do about it: go on where the work was cut off.
     """
 
     def __init__(self, message: str, hint: str = "", remedy: Remedy = "") -> None:
@@ -29,10 +29,6 @@ class Sa2VAError(Exception):
 
 class InputError(Sa2VAError, ValueError):
     """A stack, prompt, file or option that cannot be used as given."""
-
-
-class DeviceMemoryError(Sa2VAError):
-    """The device has too little memory, after all that can be spared was freed."""
 
 
 class BackendError(Sa2VAError):
