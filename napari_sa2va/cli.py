@@ -52,6 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from napari_sa2va.cli_export import COMMANDS as EXPORT
 
             return EXPORT[arguments.command](arguments)
+        if arguments.command == "serve":
+            from napari_sa2va.cli_serve import serve
+
+            return serve(arguments)
         # Readers and codecs take seconds to import: --help and models do not wait for them.
         from napari_sa2va.cli_commands import COMMANDS
 
@@ -78,6 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_models(commands)
     _add_export(commands)
     _add_import(commands)
+    _add_serve(commands)
     commands.add_parser("info", help="versions, devices and the bundled model")
     return parser
 
@@ -269,6 +274,49 @@ def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     for action in (info, add, download, remove, verify):
         action.add_argument("model", metavar="MODEL", help="Hub id, folder, or 'nano'")
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "serve",
+        help="run models for clients on other machines",
+        description="Keep models loaded and let clients use them. Without --host only this machine "
+        "can connect; any other address needs a token, and should have TLS.",
+    )
+    parser.add_argument(
+        "--model", action="append", help="what clients may ask for; may be repeated (default: nano)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps, ...")
+    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
+    parser.add_argument("--host", default="127.0.0.1", help="address to bind (%(default)s)")
+    parser.add_argument("--port", type=int, default=8765, help="port to bind (%(default)s)")
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="the token that clients must show; where one is needed and none is given, one is made "
+        "and printed once",
+    )
+    parser.add_argument("--tls-cert", type=Path, metavar="PEM", help="certificate, with its chain")
+    parser.add_argument("--tls-key", type=Path, metavar="PEM", help="its key")
+    parser.add_argument(
+        "--data-root",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder whose stacks clients may open without sending them; may be repeated",
+    )
+    parser.add_argument(
+        "--keep",
+        type=float,
+        default=300.0,
+        metavar="SECONDS",
+        help="how long the session of a client that vanished is kept (%(default)s)",
+    )
+    parser.add_argument(
+        "--max-sessions", type=int, default=8, metavar="N", help="sessions at once (%(default)s)"
+    )
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ os.environ["NAPARI_CONFIG"] = ""
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Nor models that the person downloaded: a folder that is not there holds no record.
 os.environ["NAPARI_SA2VA_CONFIG"] = str(REPOSITORY / "build" / "no-settings")
+
+# How long an example takes says nothing on a machine that is shared.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 _GUI_FIXTURES = {"make_napari_viewer", "make_napari_viewer_proxy", "qapp", "qtbot"}
 

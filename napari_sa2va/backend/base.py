@@ -4,31 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import PurePath
+from typing import Any, Literal, Protocol
 
 from napari_sa2va.core.devices import DeviceMemory
 from napari_sa2va.core.events import Event
 from napari_sa2va.core.frames import FrameSource
 
+State = Literal["idle", "connecting", "loading", "ready", "lost", "failed"]
+
 
 @dataclass(frozen=True)
 class BackendInfo:
-    """What a backend runs.
+    """What a backend runs, and how it is.
 
     Attributes
     ----------
     model : str
         Name, Hub id or folder of the checkpoint.
     state : str
-        ``"idle"`` before the model is loaded, ``"loading"``, ``"ready"`` or ``"failed"``.
+        ``"idle"`` before it is used, ``"connecting"``, ``"loading"`` the model, ``"ready"``,
+        ``"lost"`` where a connection or a process ended, ``"failed"`` where the model cannot be
+        loaded.
     device, dtype : str
         Empty until the model is loaded.
+    place : str
+        Where it is: ``"this process"``, ``"child process"`` or the URL of a server.
+    sessions, waiting : int
+        Sessions that are open there, and requests that wait for their turn.
+    memory_used, memory_total : int
+        Bytes of its device; 0 where unknown.
+    trouble : str
+        One sentence while the state is ``"lost"`` or ``"failed"``.
     """
 
     model: str
-    state: str
+    state: State
     device: str = ""
     dtype: str = ""
+    place: str = "this process"
+    sessions: int = 0
+    waiting: int = 0
+    memory_used: int = 0
+    memory_total: int = 0
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class ServerStack:
+    """A stack on the backend's own disk, which need not travel.
+
+    Attributes
+    ----------
+    path : str
+        What `napari_sa2va.io.open_stack` takes, there. A server allows only what lies below its
+        ``--data-root`` folders.
+    """
+
+    path: str | PurePath
 
 
 class BackendSession(Protocol):
@@ -36,8 +69,14 @@ class BackendSession(Protocol):
 
     Each request is an iterator of events; it ends with `Finished`, or with `Failed`. Closing the
     iterator cancels the work within one frame or one token and keeps what was done. Requests of
-    one session run one after the other, in the thread that iterates.
+    one session run one after the other, in the thread that iterates; `remove` and `reset` may come
+    between two events of a request.
     """
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(T, H, W)."""
+        ...
 
     def ask(
         self,
@@ -72,6 +111,14 @@ class BackendSession(Protocol):
         """The masks of objects over the frames from `start` to before `stop`."""
         ...
 
+    def resume(self) -> Iterator[Event]:
+        """Go on with the request that ended with `Failed` and the remedy ``"resume"``.
+
+        Yields the events that did not arrive before, as if nothing had happened; before them may
+        come `Progress` of what has to be done again. `Failed` where there is nothing to resume.
+        """
+        ...
+
     def remove(self, object_id: int) -> None:
         """Forget an object."""
         ...
@@ -89,9 +136,11 @@ class Backend(Protocol):
     """A resident model."""
 
     @property
-    def info(self) -> BackendInfo: ...
+    def info(self) -> BackendInfo:
+        """How it is, as far as is known; never waits."""
+        ...
 
-    def open(self, stack: FrameSource | Any) -> BackendSession:
+    def open(self, stack: FrameSource | ServerStack | Any) -> BackendSession:
         """Open a session; loads the model first if need be, so call it off the Qt thread."""
         ...
 
@@ -100,5 +149,5 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None:
-        """Free the model."""
+        """Free the model, or let go of a backend that others use, too."""
         ...

@@ -1,5 +1,11 @@
 """Errors that a user can act on."""
 
+from __future__ import annotations
+
+from typing import Literal
+
+Remedy = Literal["", "resume"]
+
 
 class Sa2VAError(Exception):
     """An error that names the thing and the way out.
@@ -10,16 +16,23 @@ class Sa2VAError(Exception):
         What is wrong, and with what.
     hint : str, optional
         What the user can do about it.
+    remedy : {"", "resume"}
+        What a button can do about it: go on where the work was cut off.
     """
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", remedy: Remedy = "") -> None:
         super().__init__(f"{message} {hint}".strip())
         self.message = message
         self.hint = hint
+        self.remedy: Remedy = remedy
 
 
 class InputError(Sa2VAError, ValueError):
     """A stack, prompt, file or option that cannot be used as given."""
+
+
+class BackendError(Sa2VAError):
+    """A backend that cannot be reached, refuses, or was lost."""
 
 
 class CheckpointError(Sa2VAError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_sa2va.core.errors import Remedy
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -77,10 +79,19 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """The request ended early: what went wrong, and the way out."""
+    """The request ended early: what went wrong, and the way out.
+
+    Attributes
+    ----------
+    message, hint : str
+        One sentence each.
+    remedy : {"", "resume"}
+        What a button can do: see `napari_sa2va.core.errors.Sa2VAError`.
+    """
 
     message: str
     hint: str = ""
+    remedy: Remedy = ""
 
 
 Event = Token | ObjectFound | Mask | Progress | Finished | Failed

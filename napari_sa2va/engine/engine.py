@@ -15,6 +15,7 @@ from napari_sa2va.engine.runtime import (
     choose_device,
     choose_dtype,
     choose_grounding,
+    device_memory,
 )
 from napari_sa2va.engine.session import Session
 from napari_sa2va.models.catalog import find_model
@@ -91,6 +92,11 @@ class Engine:
         if self._runtime is None:
             return 0
         return sum(weight.nbytes for weight in self._runtime.model.parameters())
+
+    @property
+    def memory(self) -> tuple[int, int]:
+        """Bytes of the device: used, and in all."""
+        return (0, 0) if self._runtime is None else device_memory(self._runtime.device)
 
     def close(self) -> None:
         """Free the model; sessions that are still open keep it until they are closed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+import psutil
 import torch
 from sam2.modeling.sam2_base import SAM2Base
 
@@ -143,3 +144,14 @@ def choose_grounding(grounding: str, two_decoders: bool, prompt_model: bool, mod
             f"checkpoint, or the grounding {SA2VA}.",
         )
     return grounding
+
+
+def device_memory(device: torch.device) -> tuple[int, int]:
+    """Bytes used and in all: of a GPU by everybody, of the CPU by this process."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        return total - free, total
+    if device.type == "mps":
+        total = torch.mps.recommended_max_memory()
+        return torch.mps.driver_allocated_memory(), total
+    return psutil.Process().memory_info().rss, psutil.virtual_memory().total

@@ -92,6 +92,17 @@ class Session:
         """How often SAM 2's image encoder ran in this session; those of two SAM 2 together."""
         return sum(cache.misses for cache in self._embeddings)
 
+    @property
+    def embedding_bytes(self) -> int:
+        """Bytes of image embeddings that are kept."""
+        return sum(cache.nbytes for cache in self._embeddings)
+
+    def free_embeddings(self) -> None:
+        """Drop all image embeddings; they are made again when needed."""
+        for cache in self._embeddings:
+            cache.clear()
+        self._looking.forget()
+
     def ask(
         self,
         text: str,
@@ -250,9 +261,7 @@ class Session:
     def close(self) -> None:
         """Free what the session holds."""
         self.reset()
-        for cache in self._embeddings:
-            cache.clear()
-        self._looking.forget()
+        self.free_embeddings()
         self._closed = True
 
     def __enter__(self) -> Session:

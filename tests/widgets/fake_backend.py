@@ -105,6 +105,13 @@ class FakeSession:
         frames = range(start, self.frames.shape[0] if stop is None else stop)
         return self._run(self._propagate(list(objects or self.masks), frames, reverse))
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.frames.shape
+
+    def resume(self) -> Iterator[Event]:
+        yield Failed("There is nothing to resume.", "Ask again.")
+
     def remove(self, object_id: int) -> None:
         if object_id not in self.masks:
             raise Sa2VAError(f"There is no object {object_id}.")

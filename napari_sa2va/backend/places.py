@@ -1,0 +1,50 @@
+"""The three places where a backend can be, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari_sa2va.backend.base import Backend
+
+THIS_PROCESS = "this process"
+CHILD_PROCESS = "child process"
+
+
+def make_backend(
+    place: str = CHILD_PROCESS,
+    model: str = "nano",
+    device: str = "auto",
+    dtype: str = "auto",
+    *,
+    token: str = "",
+    certificate: Path | None = None,
+) -> Backend:
+    """A backend; nothing is started or loaded before it is used.
+
+    Parameters
+    ----------
+    place : str
+        ``"this process"``, ``"child process"`` or the URL of a server (``wss://gpu:8765``).
+    model : str
+        As the place knows it.
+    device, dtype : str
+        As `napari_sa2va.load` takes them; a server has its own.
+    token, certificate
+        For a server: see `napari_sa2va.backend.connectors.ServerConnector`.
+
+    Raises
+    ------
+    napari_sa2va.core.errors.InputError
+        The place is neither.
+    """
+    if place == THIS_PROCESS:
+        from napari_sa2va.backend.local import LocalBackend
+
+        return LocalBackend(model, device, dtype)
+    from napari_sa2va.backend.client import RemoteBackend, ServerConnector
+
+    if place == CHILD_PROCESS:
+        from napari_sa2va.backend.process import ChildConnector, ChildSettings
+
+        return RemoteBackend(ChildConnector(ChildSettings(device, dtype)), model)
+    return RemoteBackend(ServerConnector(place, token, certificate), model)
