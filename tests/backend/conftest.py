@@ -31,13 +31,14 @@ def runtime() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
+# Of a module: what still ran would be taken for a leak by the next one.
+@pytest.fixture(scope="module")
 def server(tiny_folder: Path) -> Iterator[Served]:
     with running_server(tiny_folder) as served:
         yield served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def reference(tiny_folder: Path) -> Iterator[LocalBackend]:
     """What all places are compared with."""
     backend = LocalBackend(str(tiny_folder), "cpu", "float32")
@@ -45,7 +46,7 @@ def reference(tiny_folder: Path) -> Iterator[LocalBackend]:
     backend.close()
 
 
-@pytest.fixture(scope="session", params=["this process", "child process", "server"])
+@pytest.fixture(scope="module", params=["this process", "child process", "server"])
 def backend(request: pytest.FixtureRequest, tiny_folder: Path) -> Iterator[Backend]:
     backend: Backend
     if request.param == "server":

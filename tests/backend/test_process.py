@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +30,12 @@ TRANSPORTS = [
 
 
 def children() -> list[psutil.Process]:
-    mine = psutil.Process().children(recursive=True)
-    return [p for p in mine if "napari_sa2va.backend.child" in " ".join(p.cmdline())]
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it ends just now
+            if "napari_sa2va.backend.child" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 @pytest.fixture
