@@ -259,6 +259,7 @@ class ServedSession:
 
     def _run(self, work: Work) -> Body:
         done = 0
+        # A backend's events have a close, as its interface says; Iterator's type does not.
         with closing(self._events(work)) as events:  # type: ignore[type-var]
             while not self._is_stopped() and (work.limit is None or done < work.limit):
                 try:

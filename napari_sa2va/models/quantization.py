@@ -81,6 +81,7 @@ def _import_bitsandbytes() -> ModuleType:
     if "bitsandbytes" not in sys.modules:
         logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     hidden = sys.modules.get("kernels")
+    # Python's own way to say "cannot be imported"; its annotation leaves None out.
     sys.modules["kernels"] = None  # type: ignore[assignment]
     try:
         import bitsandbytes
