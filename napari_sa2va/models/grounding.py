@@ -47,6 +47,7 @@ _MODEL_KEYS = (
 )
 _OTHER_KEYS = (
     *("scalp", "memory_attention_layers", "memory_attention_feedforward"),
+    *("memory_attention_downsample", "memory_fuser_layers", "mask_downsampler_stride"),
     *("empty_where_absent", "note"),
 )
 
@@ -138,11 +139,8 @@ def build_sam2(grounding: Mapping[str, Any], second_decoder: bool = False) -> SA
     ):
         target.update({key: grounding[key] for key in keys if key in grounding})
     encoder.scalp = grounding.get("scalp", encoder.scalp)
-    attention.num_layers = grounding.get("memory_attention_layers", attention.num_layers)
-    attention.layer.dim_feedforward = grounding.get(
-        "memory_attention_feedforward", attention.layer.dim_feedforward
-    )
     _set_width(config, encoder.neck.d_model)
+    _set_memory_cost(config, grounding)
     side = config.image_size // 16
     attention.layer.self_attention.feat_sizes = [side, side]
     attention.layer.cross_attention.feat_sizes = [side, side]
@@ -173,6 +171,23 @@ def _set_width(config: DictConfig, width: int) -> None:
     config.memory_encoder.in_dim = width
     config.memory_encoder.mask_downsampler.embed_dim = width
     config.memory_encoder.fuser.layer.dim = width
+
+
+def _set_memory_cost(config: DictConfig, grounding: Mapping[str, Any]) -> None:
+    """What an object costs in a tracked frame."""
+    attention, encoder = config.memory_attention, config.memory_encoder
+    attention.num_layers = grounding.get("memory_attention_layers", attention.num_layers)
+    attention.layer.dim_feedforward = grounding.get(
+        "memory_attention_feedforward", attention.layer.dim_feedforward
+    )
+    narrower = grounding.get("memory_attention_downsample", 1)
+    for own in (attention.layer.self_attention, attention.layer.cross_attention):
+        own.downsample_rate = narrower
+    encoder.fuser.num_layers = grounding.get("memory_fuser_layers", encoder.fuser.num_layers)
+    stride = grounding.get("mask_downsampler_stride", encoder.mask_downsampler.stride)
+    if stride != encoder.mask_downsampler.stride:
+        # Patches side by side, as MaskDownSampler has it by itself.
+        encoder.mask_downsampler.update(stride=stride, kernel_size=stride, padding=0)
 
 
 def grounding_pixels(frame: RGBFrame, size: int, plain: bool = False) -> Tensor:

@@ -72,7 +72,7 @@ def _clicker(rng: np.random.Generator, nuclei: Sequence[NucleiImage], **options:
 
 def _talked(rng: np.random.Generator, nuclei: Sequence[NucleiImage]) -> SceneSource:
     # To point at one of several teaches more than to point at the only one.
-    return SceneSource(rng, nuclei, real=0.06, crowded=0.1, fewest=2)
+    return SceneSource(rng, nuclei, real=0.1, crowded=0.1, fewest=2)
 
 
 def build_stage(name: str, model: Sa2VA, tokenizer: Tokenizer) -> Stage[Any]:

@@ -26,3 +26,27 @@ def test_an_absent_object_has_an_empty_mask_where_the_checkpoint_says_so(empties
 def test_the_bundled_model_empties_masks_of_absent_objects() -> None:
     settings = json.loads((find_model("nano") / "grounding.json").read_text("utf-8"))
     assert settings["empty_where_absent"] is True
+
+
+def test_memory_is_made_cheaper_by_settings() -> None:
+    settings = {
+        "memory_attention_downsample": 2,
+        "memory_fuser_layers": 1,
+        "mask_downsampler_stride": 4,
+    }
+    full = {name: tensor.shape for name, tensor in build_sam2(GROUNDING).state_dict().items()}
+    sam2 = build_sam2({**GROUNDING, **settings})
+    width = GROUNDING["d_model"]
+    for attention in (
+        sam2.memory_attention.layers[0].self_attn,
+        sam2.memory_attention.layers[0].cross_attn_image,
+    ):
+        assert attention.q_proj.out_features == width // 2
+        assert attention.out_proj.out_features == width
+    assert len(sam2.memory_encoder.fuser.layers) == 1
+    assert full["memory_encoder.fuser.layers.1.dwconv.weight"][0] == width
+    masks, features = torch.randn(2, 1, 128, 128), torch.randn(2, width, 8, 8)
+    remembered = sam2.memory_encoder(features, masks)["vision_features"]
+    assert remembered.shape == (2, 64, 8, 8)
+    patches = sam2.memory_encoder.mask_downsampler.encoder[0]
+    assert (patches.kernel_size, patches.stride, patches.padding) == ((4, 4), (4, 4), (0, 0))
