@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +37,8 @@ from napari_sa2va.training.recipe import MINUTES, STAGES, build_source, build_st
 from napari_sa2va.training.stage import Source
 from napari_sa2va.training.tokenizer import build_tokenizer, template_corpus, write_tokenizer
 from napari_sa2va.training.warm_start import warm_start
+
+_log = logging.getLogger(__name__)
 
 # Whose heads a stage goes on with.
 HEADS_OF = {"joint": "vision"}
@@ -145,7 +148,9 @@ def assemble(out: Path, seed: int, init: Path | None = None, parts: Sequence[str
     initialise(model)
     if init is not None:
         words = [(folder / "tokenizer.json").read_bytes() for folder in (init, out)]
-        warm_start(model, init, parts, same_words=words[0] == words[1])
+        anew = warm_start(model, init, parts, same_words=words[0] == words[1])
+        if anew and rank() == 0:
+            _log.warning("%s does not fit; these start anew: %s", init, ", ".join(anew))
     for name in STAGES:
         done = out / f"{name}.safetensors"
         if done.exists():

@@ -29,16 +29,17 @@ def warm_start(model: Sa2VA, folder: Path, parts: Sequence[str], same_words: boo
     Returns
     -------
     list of str
-        Names within `parts` that keep their starting values: their shapes differ.
+        Names of the model within `parts` that keep their starting values: the checkpoint has them
+        in another shape, or not at all.
     """
-    known = model.state_dict()
-    left = []
-    for name, value in load_model(folder).state_dict().items():
+    earlier = load_model(folder).state_dict()
+    anew = []
+    for name, value in model.state_dict().items():
         if not name.startswith(tuple(parts)):
             continue
-        fits = name in known and known[name].shape == value.shape
+        fits = name in earlier and earlier[name].shape == value.shape
         if fits and (same_words or name != WORDS):
-            known[name].copy_(value)
+            value.copy_(earlier[name])
         else:
-            left.append(name)
-    return left
+            anew.append(name)
+    return anew

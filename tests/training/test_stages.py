@@ -9,7 +9,8 @@ import torch
 from tokenizers import Tokenizer
 
 import napari_sa2va
-from napari_sa2va.models.checkpoint import load_model
+from napari_sa2va.models.catalog import find_model
+from napari_sa2va.models.checkpoint import build_model, load_model, read_json
 from napari_sa2va.training import optimisation
 from napari_sa2va.training.batches import ASSISTANT, USER, Packer, Talk
 from napari_sa2va.training.clicking import Clicker, correct
@@ -26,6 +27,7 @@ from napari_sa2va.training.scenes import draw_scene
 from napari_sa2va.training.seeing import Looker
 from napari_sa2va.training.speaking import Speaker
 from napari_sa2va.training.stage import SceneSource, Stage
+from napari_sa2va.training.warm_start import warm_start
 from napari_sa2va.training.zooming import window
 
 NANO = Path(napari_sa2va.__file__).parent / "models" / "nano"
@@ -187,3 +189,16 @@ def test_perfect_masks_and_places_cost_nothing():
     share.reshape(16, 16)[2:6, 2:6] = 8 * 30
     assert place_loss(share[None], codes, target).item() == pytest.approx(0, abs=1e-3)
     assert place_loss(-share[None], codes, target).item() > 1
+
+
+def test_what_a_checkpoint_lacks_starts_anew_and_is_named() -> None:
+    nano = find_model("nano")
+    config, grounding = (read_json(nano / f"{name}.json") for name in ("config", "grounding"))
+    model = build_model(config, {**grounding, "memory_fuser_layers": 3})
+    anew = warm_start(model, nano, ["grounding."], same_words=True)
+    assert anew
+    assert all(name.startswith("grounding.memory_encoder.fuser.layers.") for name in anew)
+    same = "memory_encoder.pix_feat_proj.weight"
+    kept = load_model(nano).state_dict()[f"grounding.{same}"]
+    torch.testing.assert_close(model.grounding.get_parameter(same), kept)
+    assert warm_start(build_model(config, grounding), nano, [""], same_words=True) == []
