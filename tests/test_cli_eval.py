@@ -51,6 +51,22 @@ def shapes(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--device cpu", "--device does not go with --server"),
+        ("--token-file nowhere.txt", "nowhere.txt cannot be read"),
+        ("", "localhost:1 cannot be reached"),
+    ],
+)
+def test_what_is_wrong_with_a_server_is_named(
+    options: str, message: str, shapes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = f"eval {shapes / 'mevis'} --kind mevis -o {shapes / 'run'} --server localhost:1"
+    assert cli.main(f"{command} {options}".split()) == cli.ERROR
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.slow  # loads nano and tracks
 def test_nano_is_measured_and_goes_on(shapes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = f"eval {shapes / 'mevis'} --kind mevis --device cpu -o {shapes / 'run'}".split()

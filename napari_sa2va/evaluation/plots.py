@@ -35,5 +35,5 @@ def plot_comparison(rows: Sequence[tuple[str, float, bool]], name: str, path: Pa
     bars = axes.barh(places, [value for _, value, _ in rows], color=colors)
     axes.set_yticks(places, [model for model, _, _ in rows], fontsize=8)
     axes.bar_label(bars, fmt="%.1f", fontsize=8, padding=2)
-    axes.set(xlim=(0, 100), xlabel=f"{name} in percent")
+    axes.set(xlim=(0, 108), xlabel=f"{name} in percent")
     figure.savefig(path, dpi=_DPI)

@@ -84,7 +84,7 @@ def comparison(dataset: Dataset, found: Sequence[Figure]) -> list[tuple[str, str
     rows = list(known)
     own = main_figure(found, known[0].figure)
     if own is not None:
-        source = f"{own.count} of it" if len(dataset.samples) != own.count else "all of it"
+        source = f"{own.count} of {len(dataset.samples)} samples"
         rows.append(Published(THIS_RUN, own.name, 100 * own.value, source))
     rows.sort(key=lambda row: -row.value)
     return [(row.model, row.figure, f"{row.value:.1f}", row.source) for row in rows]
@@ -170,14 +170,15 @@ def _markdown(
         lines += ["## Beside published figures", ""]
         lines += _table(("model", "figure", "percent", "source"), compared)
         lines += [
-            "Papers sample frames, prompt and fine-tune in their own ways: read them as hints.",
+            "Published figures are of the whole split as its authors give it. Papers sample "
+            "frames, prompt and fine-tune in their own ways: read them as hints.",
             "",
         ]
     else:
-        lines += [f"No published figure is known for {dataset.name} {dataset.split}.", ""]
+        lines += ["No published figure is known for this data set and split.", ""]
     lines += ["## Plots", "", *(f"![{p.stem}](plots/{p.name})" for p in plots), ""]
-    lines += ["## Worst cases", "", "Green is found and true, red found and not true, yellow true "]
-    lines[-1] += "and not found."
+    lines += ["## Worst cases", "", "Green is found and true, orange found and not true, yellow "]
+    lines[-1] += "true and not found."
     for file, sample, score in drawn:
         asked = f'"{sample.text}"' if sample.text else f"object {score.target}"
         lines += ["", f"{sample.key}, {asked}: {100 * score.value:.1f}", ""]

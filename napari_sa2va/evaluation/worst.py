@@ -15,10 +15,10 @@ from napari_sa2va.evaluation.dataset import Dataset, Sample, absent
 from napari_sa2va.evaluation.results import Results, Score, apart, decode_mask
 from napari_sa2va.overlay import contact_sheet
 
-RIGHT, TOO_MUCH, MISSING = 3, 6, 4  # colours of the palette: green, red, yellow
+RIGHT, TOO_MUCH, MISSING = 3, 6, 4  # colours of the palette: green, orange, yellow
 _LEGEND = ((RIGHT, "found, and true"), (TOO_MUCH, "found, not true"), (MISSING, "true, not found"))
 _TILES = 4
-_TITLE_CHARACTERS = 90
+_CHARACTERS_A_TILE = 28
 
 
 def draw_worst(dataset: Dataset, results: Results, count: int) -> list[tuple[Path, Sample, Score]]:
@@ -38,7 +38,8 @@ def draw_worst(dataset: Dataset, results: Results, count: int) -> list[tuple[Pat
         file = folder / f"{number:02d}.png"
         title = f"{sample.key}  {score.value:.2f}  {sample.text or f'object {score.target}'}"
         tiles = list(_tiles(sample, score.target, results.masks(sample.key)))
-        contact_sheet(tiles, _LEGEND, _short(title), columns=min(len(tiles), _TILES)).save(file)
+        columns = min(len(tiles), _TILES)
+        contact_sheet(tiles, _LEGEND, _short(title, columns), columns=columns).save(file)
         drawn.append((file, sample, score))
     return drawn
 
@@ -60,6 +61,8 @@ def _tiles(
     frames = sample.frames()
     scored = sample.scored(frames.shape[0]) or range(frames.shape[0])
     for frame in _spread(scored):
+        if frames.shape[0] == 1:
+            yield "image", frames.frame(0), np.zeros(frames.shape[1:], np.uint8)
         true = sample.truth(frame).get(target, absent(frames.shape[1:]))
         found = _found(sample, target, stored, frame)
         labels = np.zeros(frames.shape[1:], np.uint8)
@@ -86,5 +89,6 @@ def _spread(frames: Sequence[int]) -> list[int]:
     return [frames[place] for place in places.tolist()]
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _TITLE_CHARACTERS else f"{text[: _TITLE_CHARACTERS - 1]}…"
+def _short(text: str, tiles: int) -> str:
+    most = _CHARACTERS_A_TILE * tiles
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -33,6 +33,7 @@ def test_mevis_as_our_export_writes_it(tmp_path: Path) -> None:
     labelled = stack()
     export.write(labelled, tmp_path / "out", "mevis")
     dataset = KINDS["mevis"].read(tmp_path / "out")
+    assert dataset.split == ""  # no part of MeViS: its published figures do not belong beside it
     samples = _by_text(dataset)
     assert set(samples) == {"the upper left disc", "every disc", "the middle disc", "오른쪽 원"}
     labels = np.stack([labelled.planes(frame)[0] for frame in range(5)])

@@ -38,9 +38,9 @@ def knows_all(text: str) -> Mapping[int, Video]:
 
 @pytest.fixture(scope="module")
 def mevis(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    path = tmp_path_factory.mktemp("mevis") / "out"
+    path = tmp_path_factory.mktemp("mevis") / "valid_u"
     export.write(stack(), path, "mevis")
-    return KINDS["mevis"].read(path)
+    return KINDS["mevis"].read(path.parent)
 
 
 def _results(dataset: Dataset, folder: Path, model: str = "oracle") -> Results:
@@ -138,7 +138,7 @@ def test_the_report_has_tables_plots_and_the_worst(mevis: Dataset, tmp_path: Pat
     assert cases["the middle disc"]["is found"] == "0"
     assert cases["오른쪽 원"]["J"] == "1.0000"
     text = (folder / "README.md").read_text("utf-8")
-    assert "| this run | J&F | 80.0 | all of it |" in text
+    assert "| this run | J&F | 80.0 | 4 of 4 samples |" in text
     assert "| Sa2VA-8B | J&F | 58.9 | Sa2VA, arXiv:2501.04001, Table 8 (InternVL2.5) |" in text
     assert text.index("| this run |") < text.index("| Sa2VA-8B |")
     assert text.index("the middle disc") < text.index("worst/02.png")
@@ -221,13 +221,19 @@ def test_refcoco_counts_pixels_and_what_refers_to_nothing(tmp_path: Path) -> Non
     half = square & (np.arange(50) < 10)
     answers = {"half": {1: half[None]}, "no": {}, "wrongly": {1: half[None]}}
     oracle = Oracle(lambda text: answers[text.split()[2]])
-    told = _go(KINDS["refcoco"].read(path), oracle, tmp_path / "run")
+    dataset = KINDS["refcoco"].read(path)
+    told = _go(dataset, oracle, tmp_path / "run")
     assert oracle.asked[0] == "Please segment half in this image."
     assert told["all", "cIoU"] == pytest.approx(75 / (150 + 75))
     assert told["all", "gIoU"] == pytest.approx((0.5 + 1 + 0) / 3)
     assert (told["all", "N-acc"], told["all", "T-acc"]) == (0.5, 1)
     assert told["all", "Pr@0.5"] == 1
     assert told["no target", "gIoU"] == 0.5
+    write_report(dataset, _results(dataset, tmp_path / "run"), worst=1)
+    assert (tmp_path / "run" / "worst" / "01.png").is_file()
+    text = (tmp_path / "run" / "README.md").read_text("utf-8")
+    assert "No published figure is known" in text
+    assert text.index("grefcoco") < text.index('a/2, "wrongly"')
 
 
 def test_instances_are_counted_by_pieces(tmp_path: Path) -> None:

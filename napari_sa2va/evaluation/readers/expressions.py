@@ -66,8 +66,14 @@ class _Video:
 
 
 def mevis(path: Path, split: str, images: Path | None) -> Dataset:
-    """MeViS; `path` is the data set, or the folder of the split."""
+    """MeViS; `path` is the data set, or the folder of the split.
+
+    Any other folder in this layout, such as an export, is no split of MeViS, and not called one:
+    published figures are not put beside it.
+    """
     folder = path / split if (path / split).is_dir() else path
+    if folder.name != split:
+        split = ""
     meta = required(folder / "meta_expressions.json")
     pictures = images or first_folder([folder / "JPEGImages"], "images")
     return _with_run_lengths("mevis", path, split, meta, _folder_of_images(pictures))
