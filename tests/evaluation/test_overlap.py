@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 from scipy import ndimage
@@ -97,6 +97,7 @@ def test_all_is_as_trackeval_tells_it(seed: int, expected: tuple[float, ...]) ->
     assert told == pytest.approx(expected, abs=1e-9)
 
 
+@settings(max_examples=40)
 @given(masks())
 def test_iou_agrees_with_pycocotools(pair: tuple[Mask, Mask]) -> None:
     found, true = ([coco_mask.encode(np.asfortranarray(m.astype(np.uint8)))] for m in pair)
@@ -106,6 +107,7 @@ def test_iou_agrees_with_pycocotools(pair: tuple[Mask, Mask]) -> None:
         assert iou(*pair) == 1
 
 
+@settings(max_examples=40)
 @given(masks())
 def test_f_agrees_with_a_dilation_by_a_disk(pair: tuple[Mask, Mask]) -> None:
     found, true = pair
@@ -121,6 +123,7 @@ def test_f_agrees_with_a_dilation_by_a_disk(pair: tuple[Mask, Mask]) -> None:
         assert boundary_f(*pair) == (edges[0].any() == edges[1].any())
 
 
+@settings(max_examples=40)
 @given(masks())
 def test_measures_are_symmetric_and_1_for_what_is_equal(pair: tuple[Mask, Mask]) -> None:
     found, true = pair

@@ -261,6 +261,7 @@ def test_errors_name_file_and_field(change: object, message: str, refcoco: Path)
         ({"exp": "x"}, {}, "expression 0 has no field 'anno_id'"),
         ({"anno_id": [1]}, {}, "expression 0 has no field 'exp'"),
         ({"exp": " ", "anno_id": [1]}, {}, "empty 'exp'"),
+        ({"exp": "x", "anno_id": 5}, {}, "expression 0, field 'anno_id' cannot be read"),
         ({"exp": "x", "anno_id": [1]}, {}, "no field '1'"),
         ({"exp": "x", "anno_id": [1]}, {"1": [None]}, "1 masks, the video v/1 3 frames"),
     ],
@@ -295,6 +296,16 @@ def test_a_folder_of_something_else_is_refused(kind: str, tmp_path: Path) -> Non
         KINDS[kind].read(tmp_path)
     with pytest.raises(InputError, match="There is no folder"):
         KINDS[kind].read(tmp_path / "nowhere")
+
+
+def test_json_of_another_shape_is_damaged(refcoco: Path, tmp_path: Path) -> None:
+    write_json(refcoco / "grefs(unc).json", {"a": 1})
+    with pytest.raises(InputError, match="grefcoco cannot be read"):
+        KINDS["refcoco"].read(refcoco)
+    write_json(tmp_path / "annotations/instances_val.json", {"categories": [[]]})
+    (tmp_path / "images/val").mkdir()
+    with pytest.raises(InputError, match="category has no field 'id'"):
+        KINDS["coco"].read(tmp_path)
 
 
 def test_an_unknown_kind_names_all() -> None:

@@ -34,14 +34,9 @@ def read(path: Path, split: str, images: Path | None) -> Dataset:
             f"There is no {file}.", f"Splits that are there: {', '.join(sorted(there)) or 'none'}."
         )
     pictures = images or first_folder([path / "images" / split, path / split], "images")
-    return Dataset(
-        "coco",
-        "coco",
-        split,
-        path,
-        list(_samples(file, pictures)),
-        truth_files={"": file},
-    )
+    with reading(str(file)):
+        samples = list(_samples(file, pictures))
+    return Dataset("coco", "coco", split, path, samples, truth_files={"": file})
 
 
 def _samples(file: Path, pictures: Path) -> Iterator[Sample]:

@@ -111,7 +111,8 @@ def _with_run_lengths(
     groups = _GROUPS.get(kind, ())
     samples = []
     for video, number, expression, where in _expressions(meta, opened):
-        annotations = [str(a) for a in field_of(expression, "anno_id", where)]
+        with reading(f"{where}, field 'anno_id'"):
+            annotations = [str(a) for a in field_of(expression, "anno_id", where)]
         for annotation in annotations:
             length = len(field_of(tracks, annotation, f"{meta.parent / 'mask_dict.json'}"))
             if length != len(video.names):
@@ -122,8 +123,9 @@ def _with_run_lengths(
                 )
         group = ""
         if groups:
-            kind_of = int(field_of(expression, "type_id", where))
-            group = groups[kind_of] if kind_of < len(groups) else "other"
+            with reading(f"{where}, field 'type_id'"):
+                kind_of = int(field_of(expression, "type_id", where))
+            group = groups[kind_of] if kind_of in range(len(groups)) else "other"
         truth = _decoded(tracks, annotations, video)
         samples.append(_sample(video, number, expression["exp"], truth, group))
     return Dataset(kind, kind, split, path, samples, averaged=groups)

@@ -48,10 +48,11 @@ def read(path: Path, split: str, images: Path | None) -> Dataset:
         + [path / "images"],
         "images",
     )
-    if converted.is_file():
-        samples = list(_converted(converted, pictures))
-    else:
-        samples = list(_references(path, split, pictures))
+    with reading(str(converted if converted.is_file() else path)):
+        if converted.is_file():
+            samples = list(_converted(converted, pictures))
+        else:
+            samples = list(_references(path, split, pictures))
     # The sentences of an image one after the other: it is read and embedded once.
     samples.sort(key=lambda sample: sample.stack)
     return Dataset("refcoco", path.name.lower(), split, path, samples)
