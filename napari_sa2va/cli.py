@@ -25,6 +25,10 @@ _FORMATS = (
     "coco", "coco-polygons", "youtube-vis", "yolo", "davis", "ctc", "ome-tiff", "ome-zarr",
     "ome-zarr-0.4", "cellpose", "sa2va", "mevis", "tiff", "png", "npy", "csv",
 )  # fmt: skip
+# As in napari_sa2va.evaluation.kinds.KINDS.
+_KINDS = (
+    "davis", "ref-davis", "mevis", "ref-youtube-vos", "ref-sav", "revos", "refcoco", "coco", "ctc",
+)  # fmt: skip
 _STACK_HELP = "TIFF, OME-TIFF, OME-Zarr, video, image, or folder of images"
 
 
@@ -52,6 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from napari_sa2va.cli_export import COMMANDS as EXPORT
 
             return EXPORT[arguments.command](arguments)
+        if arguments.command == "eval":
+            from napari_sa2va.cli_eval import evaluate
+
+            return evaluate(arguments)
         if arguments.command == "serve":
             from napari_sa2va.cli_serve import serve
 
@@ -82,6 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_models(commands)
     _add_export(commands)
     _add_import(commands)
+    _add_eval(commands)
     _add_serve(commands)
     commands.add_parser("info", help="versions, devices and the bundled model")
     return parser
@@ -219,6 +228,41 @@ def _add_overlaps(parser: argparse.ArgumentParser) -> None:
         help="in formats with one object a pixel: refuse, or the lowest id wins",
     )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace an export that is there")
+
+
+def _add_eval(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "eval",
+        help="measure a model on a data set",
+        description="Ask a model for everything in a data set, and measure how well it does: J&F, "
+        "cIoU, gIoU, mAP, SEG and TRA, with tables, plots, the worst cases, and published figures "
+        "beside. Stopped or killed, the same command goes on.",
+    )
+    parser.add_argument("dataset", type=Path, metavar="DATASET", help="its folder")
+    parser.add_argument("--kind", required=True, help=f"one of {', '.join(_KINDS)}")
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="FOLDER", help="where the run is written"
+    )
+    parser.add_argument("--split", default="", help="which part (default: the kind's usual one)")
+    parser.add_argument(
+        "--images", type=Path, metavar="DIR", help="where the images are, if not in their place"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N samples")
+    parser.add_argument(
+        "--question", default="", help='how a phrase is asked for, e.g. "Please segment {}."'
+    )
+    parser.add_argument(
+        "--prompt", choices=("mask", "box", "click"), default="mask",
+        help="how objects are given where nothing is said (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--worst", type=int, default=8, metavar="N", help="worst cases shown (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--server", metavar="URL", help="of napari-sa2va serve; the model runs there"
+    )
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="the server's token")
+    _add_model(parser)
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

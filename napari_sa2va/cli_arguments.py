@@ -1,13 +1,17 @@
-"""Points, boxes and frames as they are typed on the command line."""
+"""Points, boxes, frames and models as they are typed on the command line."""
 
 from __future__ import annotations
 
 import math
 import re
-from argparse import ArgumentTypeError
-from typing import NamedTuple
+from argparse import ArgumentTypeError, Namespace
+from typing import TYPE_CHECKING, NamedTuple
 
+import napari_sa2va
 from napari_sa2va.core.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_sa2va.engine.engine import Engine
 
 Point = tuple[float, float, bool]
 Box = tuple[float, float, float, float]
@@ -82,6 +86,19 @@ def frames_of(chosen: slice, count: int) -> range:
             f"Choose A:B with 0 <= A < B <= {count}.",
         )
     return range(first, last)
+
+
+def load_engine(arguments: Namespace) -> Engine:
+    """The model that was chosen; see `napari_sa2va.load`."""
+    return napari_sa2va.load(
+        arguments.model,
+        arguments.device,
+        arguments.dtype,
+        prompt_model=arguments.prompt_model,
+        grounding=arguments.grounding,
+        quantize=arguments.quantize,
+        offload=arguments.offload,
+    )
 
 
 def _split_object(text: str) -> tuple[str, int]:

@@ -6,22 +6,24 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-import napari_sa2va
-from napari_sa2va.cli_arguments import Box, ObjectBox, ObjectPoint, Point, frames_of
+from napari_sa2va.cli_arguments import (
+    Box,
+    ObjectBox,
+    ObjectPoint,
+    Point,
+    frames_of,
+    load_engine,
+)
 from napari_sa2va.core.answers import plain_text
 from napari_sa2va.core.errors import InputError, Sa2VAError
 from napari_sa2va.core.events import Token
 from napari_sa2va.headless import Tracking
 from napari_sa2va.io import labels_dtype, open_stack, write_labels
 from napari_sa2va.io.labels import check_output
-
-if TYPE_CHECKING:
-    from napari_sa2va.engine.engine import Engine
 
 OK, NOTHING_FOUND = 0, 1
 
@@ -42,7 +44,7 @@ def segment(arguments: Namespace) -> int:
             f"The prompts' frame {frame} is not among the frames {frames.start}:{frames.stop}.",
             "Choose --frame within --frames.",
         )
-    with _load(arguments) as engine, engine.open(stack) as session:
+    with load_engine(arguments) as engine, engine.open(stack) as session:
         tracking = Tracking(session, frame)
         stopped = _track(tracking, clicks, arguments.text, frames)
         if tracking.objects:
@@ -67,7 +69,7 @@ def ask(arguments: Namespace) -> int:
     """Print an answer as it is written."""
     stack = open_stack(arguments.stack)
     frames = None if arguments.frames is None else frames_of(arguments.frames, stack.shape[0])
-    with _load(arguments) as engine, engine.open(stack) as session:
+    with load_engine(arguments) as engine, engine.open(stack) as session:
         text = shown = ""
         for event in session.ask(arguments.question, frames=frames, track=False):
             if isinstance(event, Token):
@@ -174,18 +176,6 @@ def _report(tracking: Tracking) -> None:
         number = f"{len(frames)} {'frame' if len(frames) == 1 else 'frames'}"
         where = f"{number}: {frame_ranges(frames)}" if frames else number
         _say(f"{object_id}  {found.phrase}  score {found.score:.2f}  {where}")
-
-
-def _load(arguments: Namespace) -> Engine:
-    return napari_sa2va.load(
-        arguments.model,
-        arguments.device,
-        arguments.dtype,
-        prompt_model=arguments.prompt_model,
-        grounding=arguments.grounding,
-        quantize=arguments.quantize,
-        offload=arguments.offload,
-    )
 
 
 def _has_no_screen() -> bool:

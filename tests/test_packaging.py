@@ -61,7 +61,7 @@ def test_qt_is_the_choice_of_the_user(requirements: dict[str, Requirement]) -> N
 def test_every_import_is_a_declared_dependency(
     project: dict[str, Any], requirements: dict[str, Requirement]
 ) -> None:
-    extra_of = {"training": "train", "quantization.py": "quantize"}
+    extra_of = {"training": "train", "evaluation": "evaluate", "quantization.py": "quantize"}
     optional = {
         part: {canonicalize_name(Requirement(r).name) for r in project["optional-dependencies"][of]}
         for part, of in extra_of.items()

@@ -182,7 +182,7 @@ def _read_sequence(folder: Path, sequence: str, name: str, part: str) -> Labelle
     labels = LabelArray(LabelImageFiles(sorted(files, key=natural_key)))
     return LabelledStack(
         labels,
-        {t.label: ObjectRecord(t.label, parent=t.parent) for t in _read_tracks(tra / _TRACKS)},
+        {t.label: ObjectRecord(t.label, parent=t.parent) for t in read_tracks(tra / _TRACKS)},
         name=name,
         images=images_at(image_files(folder / sequence), labels.shape),
         sources=(("labels", tra),),
@@ -190,7 +190,8 @@ def _read_sequence(folder: Path, sequence: str, name: str, part: str) -> Labelle
     )
 
 
-def _read_tracks(file: Path) -> list[Track]:
+def read_tracks(file: Path) -> list[Track]:
+    """The lines of man_track.txt; InputError where it is damaged."""
     try:
         lines = file.read_text("ascii").splitlines()
         return [Track(*map(int, line.split())) for line in lines if line.strip()]

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from napari_sa2va.evaluation.overlap import boundary
 from napari_sa2va.training.evaluation.cases import TILE, Example
-from napari_sa2va.training.evaluation.metrics import boundary
 from napari_sa2va.training.visual_prompts import BOX_END, BOX_START, POSITIVE
 
 FOUND, TRUE = (255, 140, 0), (255, 255, 255)

@@ -10,7 +10,6 @@ from napari_sa2va.training.evaluation.calibration import calibrate, rank_correla
 from napari_sa2va.training.evaluation.cases import Case, Example, Mask
 from napari_sa2va.training.evaluation.examples import choose, load_examples, save_examples
 from napari_sa2va.training.evaluation.held_out import kinds_of
-from napari_sa2va.training.evaluation.metrics import boundary, boundary_f, iou
 from napari_sa2va.training.evaluation.real import coin_labels
 from napari_sa2va.training.evaluation.statistics import figure, figures
 from napari_sa2va.training.evaluation.tracking import track_cases
@@ -21,41 +20,6 @@ def _square(y: int, x: int, side: int = 20, size: int = 100) -> Mask:
     mask = np.zeros((size, size), bool)
     mask[y : y + side, x : x + side] = True
     return mask
-
-
-def test_iou_of_squares_that_overlap_by_half() -> None:
-    assert iou(_square(0, 0), _square(0, 10)) == pytest.approx(200 / 600)
-    assert iou(_square(0, 0, 0), _square(0, 0, 0)) == 1
-    assert iou(_square(0, 0, 0), _square(0, 0)) == 0
-
-
-def test_a_boundary_is_a_pixel_wide_and_ends_at_the_image() -> None:
-    # Outside pixels above (4), left (4) and at that corner (1), inside ones right and below (7).
-    assert boundary(_square(10, 10, 4)).sum() == 16
-    assert not boundary(np.ones((5, 5), bool)).any()
-
-
-def test_boundaries_match_within_the_tolerance() -> None:
-    # A diagonal of 141 pixels: boundaries may be ceil(1.13) = 2 apart.
-    assert boundary_f(_square(40, 40), _square(42, 40)) == 1
-    assert boundary_f(_square(40, 40), _square(60, 60)) < 0.1
-    assert boundary_f(_square(10, 10), _square(70, 70)) == 0
-    moved = boundary_f(_square(40, 40), _square(43, 40))
-    # Three pixels down, only the upper and the lower sides are out of reach.
-    assert 0.5 < moved < 0.75
-
-
-def test_boundary_precision_and_recall_are_told_apart() -> None:
-    true, more = _square(10, 10), _square(10, 10) | _square(60, 60)
-    # All of the truth is found, half of what was found is true: F = 2 (1/2) / (3/2).
-    assert boundary_f(more, true) == pytest.approx(2 / 3)
-    assert boundary_f(true, more) == pytest.approx(2 / 3)
-
-
-def test_nothing_on_both_sides_is_right() -> None:
-    nothing = _square(0, 0, 0)
-    assert boundary_f(nothing, nothing) == 1
-    assert boundary_f(nothing, _square(10, 10)) == boundary_f(_square(10, 10), nothing) == 0
 
 
 def test_tracking_leaves_out_the_prompt_and_absent_frames() -> None:

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import napari_sa2va
+from napari_sa2va.evaluation.overlap import iou
 from napari_sa2va.training import train
-from napari_sa2va.training.evaluation.metrics import iou
 from napari_sa2va.training.recipe import MINUTES, STAGES
 from napari_sa2va.training.scenes import draw_scene
 from napari_sa2va.training.visual_prompts import click

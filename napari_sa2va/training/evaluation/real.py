@@ -14,9 +14,9 @@ from skimage.segmentation import watershed
 
 from napari_sa2va.engine.engine import Engine
 from napari_sa2va.engine.session import Session
+from napari_sa2va.evaluation.overlap import iou
 from napari_sa2va.training.evaluation.asking import Found, ask, prompt_with
 from napari_sa2va.training.evaluation.cases import Case, Mask, in_language, picture
-from napari_sa2va.training.evaluation.metrics import iou
 from napari_sa2va.training.language import request
 from napari_sa2va.training.meaning import LANGUAGES, Reference
 from napari_sa2va.training.nuclei import NucleiImage

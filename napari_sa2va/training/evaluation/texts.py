@@ -8,11 +8,11 @@ import numpy as np
 
 from napari_sa2va.engine.engine import Engine
 from napari_sa2va.engine.session import Session
+from napari_sa2va.evaluation.overlap import iou
 from napari_sa2va.training import references as refer
 from napari_sa2va.training.evaluation.asking import ask
 from napari_sa2va.training.evaluation.cases import Case, in_language, picture
 from napari_sa2va.training.evaluation.held_out import HeldOut, held_out_scenes
-from napari_sa2va.training.evaluation.metrics import iou
 from napari_sa2va.training.judging import judge
 from napari_sa2va.training.language import by_several, refusal, request
 from napari_sa2va.training.meaning import LANGUAGES, Meaning, Reference

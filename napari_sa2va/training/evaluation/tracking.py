@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from napari_sa2va.engine.engine import Engine
 from napari_sa2va.engine.session import Session
+from napari_sa2va.evaluation.overlap import boundary_f, iou
 from napari_sa2va.training import questions
 from napari_sa2va.training import references as refer
 from napari_sa2va.training.clips import Clip, draw_clip
 from napari_sa2va.training.evaluation.asking import ask, find_in_clip, prompt_with
 from napari_sa2va.training.evaluation.cases import Case, Example, Mask, in_language, picture
 from napari_sa2va.training.evaluation.held_out import SIZES, kinds_of
-from napari_sa2va.training.evaluation.metrics import boundary_f, iou
 from napari_sa2va.training.judging import judge
 from napari_sa2va.training.language import request
 from napari_sa2va.training.meaning import LANGUAGES

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from napari_sa2va.engine.engine import Engine
+from napari_sa2va.evaluation.overlap import iou
 from napari_sa2va.training.evaluation.asking import prompt_with
 from napari_sa2va.training.evaluation.cases import Case, picture
 from napari_sa2va.training.evaluation.held_out import held_out_scenes
-from napari_sa2va.training.evaluation.metrics import iou
 from napari_sa2va.training.references import pick
 from napari_sa2va.training.scene import Scene
 from napari_sa2va.training.visual_prompts import NEGATIVE, POSITIVE, VisualPrompt, box, click
