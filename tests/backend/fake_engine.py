@@ -29,8 +29,10 @@ class FakeEngine:
         self.fail_with: Exception | None = None
         self.taken: list[tuple[int, int]] = []
         self.sessions: list[FakeSession] = []
+        self.budgets: list[int | None] = []
 
     def open(self, stack: Any, *, embedding_budget: int | None = None) -> FakeSession:
+        self.budgets.append(embedding_budget)
         self.sessions.append(FakeSession(self, as_frames(stack), len(self.sessions)))
         return self.sessions[-1]
 
