@@ -271,6 +271,7 @@ class Connection:
                 self._wire(session).fail(message)
             case Close():
                 await asyncio.to_thread(self._sessions.end, session)
+                await self._socket.close()
                 raise WebSocketDisconnect(1000)
 
     async def _add(self, session: ServedSession, data: bytes) -> None:

@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -105,6 +106,7 @@ class ServerProcess:
 
     def __init__(self, model: str = "fake", full: Path | None = None, **limits: Any) -> None:
         self._settings = {"model": model, "limits": limits, "full": full and str(full), "port": 0}
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  (as long as this lives)
         self._start()
 
     def _start(self) -> None:
@@ -112,6 +114,7 @@ class ServerProcess:
             [sys.executable, "-m", "tests.backend.process_server", json.dumps(self._settings)],
             cwd=REPOSITORY,
             stdout=subprocess.PIPE,
+            stderr=self._log,
         )
         assert self._process.stdout is not None
         self.port = self._settings["port"] = int(self._process.stdout.readline())
@@ -129,6 +132,11 @@ class ServerProcess:
         (value,) = [line.split()[-1] for line in lines if line.startswith(f"{name} ")]
         return float(value)
 
+    def said(self) -> str:
+        """What it wrote to stderr."""
+        self._log.seek(0)
+        return self._log.read()
+
     def kill(self) -> None:
         """The end without a farewell."""
         self._process.kill()
@@ -142,6 +150,10 @@ class ServerProcess:
         """A tidy end, which `kill` may have come before."""
         self._process.terminate()
         self._clean_up()
+
+    def forget(self) -> None:
+        """Nobody asks any more what it said."""
+        self._log.close()
 
     def _clean_up(self) -> None:
         self._process.wait(PATIENCE)
@@ -158,6 +170,8 @@ def server_process(model: str = "fake", full: Path | None = None, **limits: Any)
     finally:
         server.stop()
     assert not server.watched.is_running()
+    assert "Traceback" not in server.said(), server.said()
+    server.forget()
 
 
 class Line:

@@ -551,7 +551,7 @@ def test_what_fails_for_want_of_memory_can_go_on(
         seen += list(events)
         failed = seen.pop()
         assert isinstance(failed, Failed)
-        assert failed.remedy == "resume"
+        assert failed.remedy == "use less memory"
         seen += list(session.resume())
         assert len(engine.sessions) == 1
         assert_same(seen, undisturbed(stack, click, follow)[1])
@@ -648,6 +648,20 @@ def test_a_model_that_is_gone_is_said(
             backend.open(stack)
     with closing(client(served.url)) as backend:
         assert isinstance(list(click(backend.open(stack)))[-1], Finished)
+
+
+def test_a_model_that_does_not_fit_says_what_helps(
+    serve: Start, stack: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = serve()
+
+    def full(*_: Any) -> None:
+        raise OUT_OF_MEMORY
+
+    monkeypatch.setattr(napari_sa2va, "load", full)
+    with closing(client(served.url)) as backend, pytest.raises(RefusedError) as refused:
+        backend.open(stack)
+    assert refused.value.remedy == "use less memory"
 
 
 def test_an_error_of_ours_is_a_failure_not_the_end(
