@@ -40,6 +40,8 @@ bench: $(VENV)/.installed-test display ## measure speed and memory
 	$(BIN)/python -m benchmarks.export 200
 	$(BIN)/python -m benchmarks.tracking nano
 	$(BIN)/python -m benchmarks.clicks nano
+	$(BIN)/python -m benchmarks.serving_wire --frames 100 --sides 512 1024
+	$(BIN)/python -m benchmarks.serving_load --seconds 300
 	$(DISPLAY_RUN) $(BIN)/python -m benchmarks.stall
 
 constraints: ## resolve constraints.txt anew (needs uv)

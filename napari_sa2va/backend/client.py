@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from typing import Any
 
 from napari_sa2va.backend.base import BackendInfo, ServerStack, State
 from napari_sa2va.backend.client_session import RemoteSession
 from napari_sa2va.backend.connectors import Connector, ServerConnector
-from napari_sa2va.backend.link import Link
-from napari_sa2va.backend.protocol import FromServer, Status
+from napari_sa2va.backend.link import Link, LostError
+from napari_sa2va.backend.protocol import FromServer, MeasureMemory, Memory, Status
 from napari_sa2va.core.devices import DeviceMemory
 from napari_sa2va.core.errors import BackendError
 from napari_sa2va.core.frames import FrameSource, as_frames
 
 __all__ = ["RemoteBackend", "ServerConnector"]
 
+_MEASURE_SECONDS = 120.0  # it may have to import torch first
 _STATES: dict[str, State] = {"loading": "loading", "ready": "ready", "failed": "failed"}
 
 
@@ -46,6 +48,8 @@ class RemoteBackend:
         self._presence: Link | None = None
         self._sent: set[bytes] = set()
         self._sessions: set[RemoteSession] = set()
+        self._asking = threading.Lock()
+        self._measured: queue.SimpleQueue[Memory | BackendError] = queue.SimpleQueue()
 
     @property
     def info(self) -> BackendInfo:
@@ -69,22 +73,30 @@ class RemoteBackend:
         return self.info
 
     def memory(self) -> DeviceMemory:
-        """What the server's device has room for, as it told last.
+        """What the server's device has room for.
 
         Raises
         ------
         BackendError
-            The server cannot be reached, or has loaded no model yet and does not tell.
+            The server cannot be reached, or its connection was lost.
         """
-        self.be_present()
-        told = self._status
-        if not told.memory_total:
-            raise BackendError(
-                f"The {self._connector.place} tells its memory when a model is loaded there.",
-                "Run something first.",
-            )
-        free = told.memory_total - told.memory_used
-        return DeviceMemory(told.device, self._connector.place, told.dtype, free, told.memory_total)
+        with self._asking:
+            self.be_present()
+            self._measured = queue.SimpleQueue()  # an answer that came too late is of no use
+            with self._lock:
+                presence = self._presence
+            if presence is None:
+                raise LostError(self._connector.epitaph())
+            presence.send(MeasureMemory())
+            try:
+                told = self._measured.get(timeout=_MEASURE_SECONDS)
+            except queue.Empty:
+                raise LostError(f"{self._connector.place} does not tell its memory.") from None
+        if isinstance(told, BackendError):
+            raise told
+        # A server on another machine says of its CPU, too, that it is "this computer".
+        name = self._connector.place if self._connector.is_lasting else told.name
+        return DeviceMemory(told.device, name, told.dtype, told.free, told.total)
 
     def open(self, stack: FrameSource | ServerStack | Any) -> RemoteSession:
         """Open a session; the server loads the model if need be.
@@ -121,7 +133,7 @@ class RemoteBackend:
                 self.show("lost", error)
                 raise
             presence = self._presence
-            presence.follow(_ignore, lambda error: self._on_end(presence, error))
+            presence.follow(self._on_message, lambda error: self._on_end(presence, error))
 
     def forget(self, session: RemoteSession) -> None:
         """A session was closed."""
@@ -144,8 +156,10 @@ class RemoteBackend:
         with self._lock:
             if self._presence is presence:
                 self._presence = None
+                self._measured.put(error)
                 self.show("lost", error)
 
-
-def _ignore(message: FromServer) -> None:
-    """A connection without a session hears nothing but how the server is."""
+    def _on_message(self, message: FromServer) -> None:
+        """What a connection without a session hears, other than how the server is."""
+        if isinstance(message, Memory):
+            self._measured.put(message)

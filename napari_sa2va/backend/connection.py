@@ -23,6 +23,8 @@ from napari_sa2va.backend.protocol import (
     FromClient,
     Heartbeat,
     Hello,
+    MeasureMemory,
+    Memory,
     Message,
     NeedFrames,
     Open,
@@ -73,6 +75,7 @@ class Connection:
         self._sent = 0  # the last event
         self._session: ServedSession | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._measuring: asyncio.Task[None] | None = None
         self._model: str | None = None
         self._ended: asyncio.Future[RefusedError] = self._loop.create_future()
         self._over = False
@@ -228,13 +231,18 @@ class Connection:
                 self._reply(self._status())
             case Hello():
                 raise ProtocolError("Hello came twice.", "Greet once.")
+            case MeasureMemory():
+                if self._measuring is None or self._measuring.done():
+                    # It may import torch: heartbeats are answered meanwhile.
+                    self._measuring = asyncio.create_task(self._measure())
+                    self._measuring.add_done_callback(self._done)
             case Open() | Resume():
                 if self._opening is not None or self._session is not None:
                     raise ProtocolError(
                         "The connection has a session already.", "Open one a connection."
                     )
                 self._opening = asyncio.create_task(self._begin(message))
-                self._opening.add_done_callback(self._begun)
+                self._opening.add_done_callback(self._done)
             case _ if self._session is None:
                 name = type(message).__name__
                 raise ProtocolError(f"{name} came before a session was open.", "Open one first.")
@@ -263,6 +271,7 @@ class Connection:
                 self._wire(session).fail(message)
             case Close():
                 await asyncio.to_thread(self._sessions.end, session)
+                await self._socket.close()
                 raise WebSocketDisconnect(1000)
 
     async def _add(self, session: ServedSession, data: bytes) -> None:
@@ -296,7 +305,9 @@ class Connection:
             except RefusedError:
                 raise
             except Sa2VAError as error:
-                raise RefusedError("input", error.message, error.hint) from error
+                raise RefusedError(
+                    "input", error.message, error.hint, remedy=error.remedy
+                ) from error
             received = 0
         else:
             session, received = self._sessions.find(message), message.received
@@ -315,14 +326,21 @@ class Connection:
         self._session = session
         self.wake()
 
-    def _begun(self, task: asyncio.Task[None]) -> None:
+    async def _measure(self) -> None:
+        try:
+            found = await asyncio.to_thread(self._sessions.models.memory)
+        except Sa2VAError as error:
+            raise RefusedError("input", error.message, error.hint) from error
+        self._reply(Memory(found.device, found.name, found.dtype, found.free, found.total))
+
+    def _done(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, RefusedError):
             self.end(error)
         elif isinstance(error, ProtocolError):
             self.end(RefusedError("protocol", error.message, error.hint))
         elif error is not None:
-            _log.error("A session could not be opened", exc_info=error)
+            _log.error("A connection failed", exc_info=error)
             self.end(RefusedError("failed", f"The server failed: {error}"))
 
     def _status(self) -> Status:

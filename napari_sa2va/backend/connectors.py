@@ -69,10 +69,10 @@ class ServerConnector:
     def __init__(self, url: str, token: str = "", certificate: Path | None = None) -> None:
         parts = urlsplit(url if "://" in url else f"ws://{url}")
         try:
-            port = parts.port
+            port, is_address = parts.port, parts.scheme in _SCHEMES and bool(parts.hostname)
         except ValueError:
-            port = None
-        if parts.scheme not in _SCHEMES or not parts.hostname or "@" in parts.netloc or parts.query:
+            port, is_address = None, False
+        if not is_address or not parts.hostname or "@" in parts.netloc or parts.query:
             raise InputError(
                 f"{parts.scheme}://{parts.hostname or ''} is no address of a server.",
                 "Give e.g. ws://localhost:8765; the token goes into its own field.",

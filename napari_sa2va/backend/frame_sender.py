@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_sa2va.backend.limits import MAX_TEXT
 from napari_sa2va.backend.link import Link, LostError
-from napari_sa2va.backend.pixels import frame_key, pack_frame
+from napari_sa2va.backend.pixels import frame_key, pack_frame, planes_of
 from napari_sa2va.backend.protocol import Frame, FrameFailed
 from napari_sa2va.core.errors import Sa2VAError
 from napari_sa2va.core.frames import FrameSource
@@ -70,11 +70,12 @@ class FrameSender:
             reason = f"Frame {index} is {frame.dtype} of the shape {frame.shape}."
             link.send(FrameFailed(index, reason, f"Its stack promises uint8 of {expected}."))
             return
-        key = frame_key(frame)
+        pixels = planes_of(frame)
+        key = frame_key(pixels)
         if key in self._sent and not content:
             link.send(Frame(index, key, "known"))
             return
-        for part in pack_frame(index, frame, key, compress=link.welcome.compress):
+        for part in pack_frame(index, pixels, key, compress=link.welcome.compress):
             link.send(part)
             if self._closed:
                 return

@@ -220,9 +220,11 @@ class LocalSession:
             if not finished:
                 yield Finished()
         except Sa2VAError as error:
-            remedy = error.remedy if rest is not None else ""
+            remedy = error.remedy
             if rest is not None and remedy:
                 self._again = lambda: rest(done)
+            elif remedy == "resume":
+                remedy = ""
             yield Failed(error.message, error.hint, remedy)
         finally:
             close = getattr(events, "close", None)

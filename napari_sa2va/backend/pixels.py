@@ -7,32 +7,44 @@ from collections.abc import Iterator
 
 import imagecodecs
 import numpy as np
+import numpy.typing as npt
 
 from napari_sa2va.backend.limits import PART_BYTES
 from napari_sa2va.backend.protocol import Frame, FramePart, ProtocolError, WireMask
-from napari_sa2va.core.frames import RGBFrame
+from napari_sa2va.core.frames import RGBFrame, grey_to_rgb
 from napari_sa2va.core.masks import BoolMask, bounding_box
 
+# (H, W) or (H, W, 3), uint8.
+Pixels = npt.NDArray[np.uint8]
 # The fastest positive level: higher ones take several times as long for a few percent.
 _LEVEL = 1
 
 
-def frame_key(frame: RGBFrame) -> bytes:
-    """What a frame is known by: SHA-256 of its raw bytes."""
-    return hashlib.sha256(np.ascontiguousarray(frame).data).digest()
+def planes_of(frame: RGBFrame) -> Pixels:
+    """What a frame (H, W, 3) needs to travel: one plane (H, W) where all three are equal."""
+    first = frame[..., 0]
+    grey = np.array_equal(first, frame[..., 1]) and np.array_equal(first, frame[..., 2])
+    return np.ascontiguousarray(first if grey else frame)
+
+
+def frame_key(pixels: Pixels) -> bytes:
+    """What a frame is known by: SHA-256 of the shape and bytes of its planes."""
+    # Without the shape, black frames of 10 x 20 and of 20 x 10 pixels would be one.
+    digest = hashlib.sha256(b"%d %d %d " % (*pixels.shape[:2], pixels.ndim))
+    digest.update(pixels.data)
+    return digest.digest()
 
 
 def pack_frame(
-    index: int, frame: RGBFrame, key: bytes, *, compress: bool
+    index: int, pixels: Pixels, key: bytes, *, compress: bool
 ) -> Iterator[Frame | FramePart]:
-    """A frame (H, W, 3) uint8 as messages; grey ones take a third."""
-    first = frame[..., 0]
-    grey = np.array_equal(first, frame[..., 1]) and np.array_equal(first, frame[..., 2])
-    data = (first if grey else frame).tobytes()
+    """A frame's planes as messages."""
+    data = memoryview(pixels.reshape(-1).data)
     if compress:
-        data = bytes(imagecodecs.zstd_encode(data, level=_LEVEL))
-    parts = [data[i : i + PART_BYTES] for i in range(0, len(data), PART_BYTES)]
-    yield Frame(index, key, "zstd" if compress else "raw", 1 if grey else 3, len(data), parts[0])
+        data = memoryview(imagecodecs.zstd_encode(data, level=_LEVEL))
+    parts = [bytes(data[i : i + PART_BYTES]) for i in range(0, len(data), PART_BYTES)]
+    codec, planes = ("zstd" if compress else "raw"), (1 if pixels.ndim == 2 else 3)
+    yield Frame(index, key, codec, planes, len(data), parts[0])  # type: ignore[arg-type]
     yield from map(FramePart, parts[1:])
 
 
@@ -44,21 +56,21 @@ def unpack_frame(sent: Frame, data: bytes | bytearray, shape: tuple[int, int]) -
     ProtocolError
         The bytes are not those of a frame of `shape` with the key that was sent.
     """
-    pixels = np.empty((*shape, sent.planes), np.uint8)
+    pixels = np.empty(shape if sent.planes == 1 else (*shape, 3), np.uint8)
     if sent.codec == "zstd":
         _inflate(data, pixels, f"Frame {sent.index}")
     elif len(data) == pixels.nbytes:
-        pixels[:] = np.frombuffer(data, np.uint8).reshape(pixels.shape)
+        pixels = np.frombuffer(data, np.uint8).reshape(pixels.shape)
     else:
         raise ProtocolError(
             f"Frame {sent.index} has {len(data)} bytes instead of {pixels.nbytes}.",
             "Send it as (H, W, 3) uint8.",
         )
-    frame = np.repeat(pixels, 3, axis=-1) if sent.planes == 1 else pixels
-    if frame_key(frame) != sent.key:
+    if frame_key(pixels) != sent.key:
         raise ProtocolError(
             f"Frame {sent.index} is not what its key says.", "Send it again; it was damaged."
         )
+    frame = grey_to_rgb(pixels) if sent.planes == 1 else pixels
     frame.setflags(write=False)
     return frame
 

@@ -177,7 +177,8 @@ class Frame(Message, frozen=True):
     Attributes
     ----------
     key : bytes
-        SHA-256 of the raw RGB bytes, (H, W, 3) in C order.
+        SHA-256 of height, width and number of axes, as decimals that end in a space each, and of
+        the raw bytes in C order: (H, W) where `planes` is 1, else (H, W, 3).
     codec : str
         ``known``: the server has seen the key. ``raw`` and ``zstd``: the bytes follow.
     planes : int
@@ -212,6 +213,10 @@ class Heartbeat(Message, frozen=True):
     """The client lives. The answer is `Status`."""
 
 
+class MeasureMemory(Message, frozen=True):
+    """Ask what the device has room for; at any time. The answer is `Memory`."""
+
+
 class Close(Message, frozen=True):
     """End the session."""
 
@@ -240,6 +245,16 @@ class Status(Message, frozen=True):
     waiting: Count = 0
     memory_used: Count = 0
     memory_total: Count = 0
+
+
+class Memory(Message, frozen=True):
+    """As `napari_sa2va.core.devices.DeviceMemory`."""
+
+    device: Name
+    name: Name
+    dtype: Name
+    free: Count
+    total: Count
 
 
 class Welcome(Message, frozen=True):
@@ -281,12 +296,15 @@ class Refused(Message, frozen=True):
         asked cannot be done: a model that is missing, a path that is not allowed), ``failed``.
     retry_after : float or None
         Seconds after which it may work.
+    remedy : str
+        As `napari_sa2va.core.errors.Sa2VAError`.
     """
 
     code: Literal["version", "protocol", "capacity", "gone", "replaced", "ended", "input", "failed"]
     message: Text
     hint: Text = ""
     retry_after: float | None = None
+    remedy: Remedy = ""
 
 
 class SentToken(Message, frozen=True, tag="Token"):
@@ -368,9 +386,10 @@ FromClient = (
     | FramePart
     | FrameFailed
     | Heartbeat
+    | MeasureMemory
     | Close
 )
-FromServer = Welcome | Opened | Status | NeedFrames | Refused | Event
+FromServer = Welcome | Opened | Status | Memory | NeedFrames | Refused | Event
 
 _from_client: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(FromClient)
 _from_server: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(FromServer)

@@ -11,6 +11,7 @@ from napari_sa2va.backend.limits import Limits
 from napari_sa2va.backend.local import LocalBackend
 from napari_sa2va.backend.refusals import RefusedError
 from napari_sa2va.backend.turns import Turns
+from napari_sa2va.core.devices import DeviceMemory
 
 _BUSY_SECONDS = 60.0
 
@@ -89,6 +90,12 @@ class ResidentModels:
                 )
                 for name in known
             ]
+
+    def memory(self) -> DeviceMemory:
+        """What the device has room for; may import much."""
+        with self._lock:
+            loaded = next(iter(self._backends.values()), None)
+        return (loaded or LocalBackend(device=self._device, dtype=self._dtype)).memory()
 
     def unload(self, name: str) -> bool:
         """Free a model that nobody uses; False where somebody does, or it is not loaded."""

@@ -52,7 +52,8 @@ class Service:
             uvicorn.Config(
                 app,
                 ws="websockets-sansio",
-                ws_max_size=MAX_MESSAGE_BYTES,
+                # What is a little too large is refused with a reason; here the line is just cut.
+                ws_max_size=2 * MAX_MESSAGE_BYTES,
                 ws_max_queue=4,
                 # The protocol has its own heartbeats, which tell more.
                 ws_ping_interval=None,

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, HTTPException, Response, WebSocket
+from fastapi import FastAPI, HTTPException, Response, Security, WebSocket
+from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
@@ -116,13 +117,15 @@ def create_app(
     )
     app.add_middleware(Guard, token=token, hosts=hosts)
     sessions.metrics.gauge("connections", "WebSockets", lambda: len(connections))
+    # Says so in the description; `Guard` is who asks for it, of WebSockets, too.
+    guarded = [] if token is None else [Security(HTTPBearer(auto_error=False))]
 
     @app.get("/health")
     async def health() -> Health:
         """Whether the server lives; needs no token."""
         return Health(status="ok", version=napari_sa2va.__version__)
 
-    @app.get("/models")
+    @app.get("/models", dependencies=guarded)
     def models() -> list[Model]:
         """The models that may be asked for, and those that are loaded."""
         return [
@@ -136,12 +139,12 @@ def create_app(
             for info, users in sessions.models.infos()
         ]
 
-    @app.get("/metrics", response_class=Response)
+    @app.get("/metrics", response_class=Response, dependencies=guarded)
     def metrics() -> Response:
         """Counters in Prometheus' text format."""
         return Response(sessions.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
-    @app.get("/admin/sessions")
+    @app.get("/admin/sessions", dependencies=guarded)
     def list_sessions() -> list[OpenSession]:
         """All sessions."""
         now = time.monotonic()
@@ -159,7 +162,9 @@ def create_app(
             for session in sessions.all()
         ]
 
-    @app.delete("/admin/sessions/{session_id}", responses={404: {"model": Detail}})
+    @app.delete(
+        "/admin/sessions/{session_id}", responses={404: {"model": Detail}}, dependencies=guarded
+    )
     def end_session(session_id: str) -> None:
         """End a session; its client is told."""
         for session in sessions.all():
@@ -169,7 +174,7 @@ def create_app(
                 return
         raise HTTPException(404, "There is no such session.")
 
-    @app.post("/admin/models/unload", responses={409: {"model": Detail}})
+    @app.post("/admin/models/unload", responses={409: {"model": Detail}}, dependencies=guarded)
     def unload(name: str) -> None:
         """Free a model that no session uses."""
         if not sessions.models.unload(name):

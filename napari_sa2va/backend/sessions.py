@@ -60,6 +60,12 @@ class Sessions:
         gauge("waiting", "Requests that wait for the device", lambda: self.turns.waiting)
         gauge("frame_bytes", "Bytes of frames in memory", lambda: self.frames.nbytes)
         gauge("embedding_bytes", "Bytes of image embeddings in memory", self._embedding_bytes)
+        gauge(
+            "device_used_bytes",
+            "Bytes of the device that are used",
+            lambda: self.status().memory_used,
+        )
+        gauge("device_bytes", "Bytes of the device", lambda: self.status().memory_total)
 
     def all(self) -> list[ServedSession]:
         """Those that are open."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-Remedy = Literal["", "resume"]
+Remedy = Literal["", "resume", "use less memory"]
 
 
 class Sa2VAError(Exception):
@@ -16,8 +16,9 @@ class Sa2VAError(Exception):
         What is wrong, and with what.
     hint : str, optional
         What the user can do about it.
-    remedy : {"", "resume"}
-        What a button can do about it: go on where the work was cut off.
+    remedy : {"", "resume", "use less memory"}
+        What a button can do about it: go on where the work was cut off, or choose what takes less
+        memory and then go on.
     """
 
     def __init__(self, message: str, hint: str = "", remedy: Remedy = "") -> None:
@@ -33,6 +34,10 @@ class InputError(Sa2VAError, ValueError):
 
 class BackendError(Sa2VAError):
     """A backend that cannot be reached, refuses, or was lost."""
+
+
+class DeviceMemoryError(Sa2VAError):
+    """A device that has no memory left."""
 
 
 class CheckpointError(Sa2VAError):

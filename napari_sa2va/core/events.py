@@ -85,7 +85,7 @@ class Failed:
     ----------
     message, hint : str
         One sentence each.
-    remedy : {"", "resume"}
+    remedy : {"", "resume", "use less memory"}
         What a button can do: see `napari_sa2va.core.errors.Sa2VAError`.
     """
 

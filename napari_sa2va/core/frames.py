@@ -89,7 +89,7 @@ class ArrayFrames:
             values = values.astype(np.uint8) * 255
         if values.dtype != np.uint8 or self._limits is not None:
             values = to_uint8(values, *self.contrast_limits)
-        return values if self._rgb else np.repeat(values[..., None], 3, axis=-1)
+        return values if self._rgb else grey_to_rgb(values)
 
     def values(self, index: int) -> npt.NDArray[Any]:
         """Frame `index` as it is stored: (H, W) or (H, W, 3), of the stack's own dtype."""
@@ -109,6 +109,14 @@ class ArrayFrames:
     def _read(self, index: int) -> npt.NDArray[Any]:
         values = np.asarray(self._stack if self._single else self._stack[index])
         return values[..., :3] if self._rgb else values
+
+
+def grey_to_rgb(grey: npt.NDArray[np.uint8]) -> RGBFrame:
+    """(H, W) as (H, W, 3); plane by plane, which is several times as fast as np.repeat."""
+    frame = np.empty((*grey.shape, 3), np.uint8)
+    for plane in range(3):
+        frame[..., plane] = grey
+    return frame
 
 
 def as_frames(stack: Any) -> FrameSource:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from napari_sa2va.core.answers import Answer, SegmentedObject
 from napari_sa2va.core.events import Event, Finished, Mask, ObjectFound, Progress, Token
 from napari_sa2va.core.masks import BoolMask, PackedMasks
 from napari_sa2va.engine.chat import Chat, Turn
+from napari_sa2va.engine.fitting import Fitting
 from napari_sa2va.engine.looking import Looking
 from napari_sa2va.engine.runtime import Runtime
 from napari_sa2va.engine.tracker import TrackedMask
@@ -58,6 +60,8 @@ class Answering:
         Takes a phrase, gives the new object's id.
     record : callable
         Takes frame, object id and tracked mask, gives the event.
+    fitting : Fitting
+        Runs steps on the device.
     """
 
     runtime: Runtime
@@ -67,6 +71,7 @@ class Answering:
     shape: tuple[int, int, int]
     begin: Callable[[str], int]
     record: Callable[[int, int, TrackedMask], Mask]
+    fitting: Fitting
 
     def answer(self, question: Question, remember: Callable[[Turn], None]) -> Iterator[Event]:
         """Write the answer and ground it; the turn is handed over once it is written."""
@@ -88,7 +93,9 @@ class Answering:
                 objects[object_id] = SegmentedObject(
                     object_id, phrase, span, PackedMasks(self.shape)
                 )
-                embeddings[object_id] = project(self.runtime, step.hidden)
+                embeddings[object_id] = self.fitting.run(
+                    partial(project, self.runtime, step.hidden)
+                )
                 yield ObjectFound(object_id, phrase, span)
         if tail := writing.flush():
             yield Token(tail)

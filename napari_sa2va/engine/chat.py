@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from napari_sa2va.core.errors import InputError
+from napari_sa2va.engine.fitting import Fitting
 from napari_sa2va.models.language import LanguageSide, Visual
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.models.tokens import Tokens
@@ -57,6 +59,8 @@ class Chat:
         Its tokenizer.
     autocast : callable
         Makes the context in which the network computes.
+    fitting : Fitting
+        Runs its steps.
     """
 
     def __init__(
@@ -64,7 +68,10 @@ class Chat:
         model: Sa2VA,
         tokens: Tokens,
         autocast: Callable[[], AbstractContextManager[object]],
+        fitting: Fitting,
     ) -> None:
+        self._fitting = fitting
+        self._writing = False
         self._model = model
         self._language: LanguageSide = model.language
         self._tokens = tokens
@@ -98,14 +105,24 @@ class Chat:
                 f"The conversation is too long for the model ({len(ids)} tokens).",
                 "Start a new one, or ask about fewer frames.",
             )
-        hidden = self._prefill(ids, visual)
-        for _ in range(min(limit, room)):
-            token, logits = self._choose(hidden)
-            if token in self.stop_ids:
-                yield Step(token, logits, None)
-                return
-            hidden = self._feed(token)
-            yield Step(token, logits, hidden)
+        run = self._fitting.run
+        self._writing = True
+        try:
+            hidden = run(lambda: self._prefill(ids, visual))
+            for _ in range(min(limit, room)):
+                token, logits = run(partial(self._choose, hidden))
+                if token in self.stop_ids:
+                    yield Step(token, logits, None)
+                    return
+                hidden = run(partial(self._feed, token))
+                yield Step(token, logits, hidden)
+        finally:
+            self._writing = False
+
+    def free_memory(self) -> None:
+        """Drop the keys and values, unless an answer is being written with them."""
+        if not self._writing:
+            self.forget()
 
     def forget(self) -> None:
         """Drop the keys and values."""
@@ -128,11 +145,11 @@ class Chat:
         surplus = self._cache.get_seq_length() - known
         if surplus:
             self._cache.crop(-surplus)
-        self._read, self._seen = list(ids), visual
+        # Until it is read: what fails in the middle leaves layers of unequal length.
+        self._read, self._seen = [], None
         tokens = torch.tensor(ids, device=self._model.device)
         is_visual = tokens == self._placeholder
         positions = self._language.positions(is_visual, visual)
-        self._next = positions[..., -1:] + 1
         with self._autocast():
             embeddings = self._language.embed(tokens)
             embeddings[is_visual] = visual.embeddings.to(embeddings.dtype)
@@ -141,7 +158,10 @@ class Chat:
                 added = torch.zeros_like(embeddings)
                 added[is_visual] = layer.to(added.dtype)
                 deepstack.append(added[known:])
-            return self._forward(embeddings[known:], positions[..., known:], deepstack)
+            hidden = self._forward(embeddings[known:], positions[..., known:], deepstack)
+        self._read, self._seen = list(ids), visual
+        self._next = positions[..., -1:] + 1
+        return hidden
 
     @torch.inference_mode()
     def _choose(self, hidden: Tensor) -> tuple[int, Tensor]:
@@ -151,11 +171,16 @@ class Chat:
 
     @torch.inference_mode()
     def _feed(self, token: int) -> Tensor:
-        self._read.append(token)
-        position, self._next = self._next, self._next + 1
+        for layer in self._cache.layers:
+            surplus = layer.get_seq_length() - len(self._read)
+            if surplus > 0:  # a try that failed went as far as this layer
+                layer.crop(-surplus)
         with self._autocast():
             ids = torch.tensor([token], device=self._model.device)
-            return self._forward(self._language.embed(ids), position)
+            hidden = self._forward(self._language.embed(ids), self._next)
+        self._read.append(token)
+        self._next = self._next + 1
+        return hidden
 
     def _forward(
         self, embeddings: Tensor, positions: Tensor, deepstack: Sequence[Tensor] = ()

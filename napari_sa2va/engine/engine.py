@@ -7,6 +7,7 @@ from typing import Any
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.frames import as_frames
 from napari_sa2va.core.options import LoadOptions
+from napari_sa2va.engine.fitting import in_words
 from napari_sa2va.engine.offload import Offload
 from napari_sa2va.engine.runtime import (
     SA2VA,
@@ -58,9 +59,10 @@ class Engine:
         beside = options.prompt_model
         way = choose_grounding(options.grounding, two_decoders, beside is not None, str(model))
         clicked = None
-        if beside is not None:  # before the large one: errors are told at once
-            clicked = load_prompt_model(find_model(str(beside)), device)
-        network = load_model(folder, device, dtype, options.quantize)
+        with in_words(device):
+            if beside is not None:  # before the large one: errors are told at once
+                clicked = load_prompt_model(find_model(str(beside)), device)
+            network = load_model(folder, device, dtype, options.quantize)
         if two_decoders and way == SA2VA:
             drop_first_decoder(network.grounding)
         offload = Offload(network.language, device) if options.offload else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from napari_sa2va.core.frames import FrameSource
+from napari_sa2va.core.frames import FrameSource, RGBFrame
 from napari_sa2va.core.masks import BoolMask
 from napari_sa2va.engine.runtime import Runtime
 from napari_sa2va.models.language import Visual
@@ -25,6 +25,7 @@ class Looking:
     def __init__(self, runtime: Runtime, frames: FrameSource) -> None:
         self._runtime = runtime
         self._frames = frames
+        self._fitting = runtime.fitting()
         self._key: tuple[object, ...] = ()
         self._last: Visual | None = None
 
@@ -37,11 +38,16 @@ class Looking:
         key = (frames, *(np.packbits(region).tobytes() for region in regions))
         if self._last is None or self._key != key:
             seen = [self._frames.frame(frame) for frame in frames]
-            with self._runtime.language_context():
-                look = self._runtime.model.language.look
-                self._last = look(seen, regions, video=self._frames.shape[0] > 1)
+            self._last = self._fitting.run(lambda: self._embed(seen, regions))
             self._key = key
         return self._last
+
+    def _embed(self, frames: list[RGBFrame], regions: list[BoolMask]) -> Visual:
+        is_video = self._frames.shape[0] > 1
+        with self._runtime.language_context():
+            return self._runtime.model.language.look(
+                frames, regions, video=is_video, at_once=self._fitting.size
+            )
 
     def forget(self) -> None:
         """Drop what was looked at."""

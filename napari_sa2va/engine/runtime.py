@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
+from weakref import WeakSet
 
 import psutil
 import torch
 from sam2.modeling.sam2_base import SAM2Base
 
 from napari_sa2va.core.errors import InputError
+from napari_sa2va.engine.fitting import Fitting
 from napari_sa2va.engine.offload import Offload
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.models.tokens import Tokens
@@ -17,6 +20,12 @@ from napari_sa2va.models.tokens import Tokens
 SA2VA, SA2VA_I = "sa2va", "sa2va-i"
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Holder(Protocol):
+    """Who holds memory of the device that can be given back."""
+
+    def free_memory(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,8 @@ class Runtime:
         How text is grounded in videos: ``"sa2va"`` or ``"sa2va-i"``.
     offload : Offload, optional
         Moves the language side to host memory while objects are tracked.
+    holders : set of Holder
+        The sessions that are open.
     """
 
     model: Sa2VA
@@ -42,6 +53,15 @@ class Runtime:
     prompt_model: SAM2Base | None = None
     grounding: str = SA2VA
     offload: Offload | None = None
+    holders: WeakSet[Holder] = field(default_factory=WeakSet)
+
+    def fitting(self) -> Fitting:
+        """Runs steps on the device, and frees what others hold where one does not fit."""
+        return Fitting(self.device, self._free_memory)
+
+    def _free_memory(self) -> None:
+        for holder in list(self.holders):
+            holder.free_memory()
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which the network computes."""

@@ -60,7 +60,10 @@ class Session:
         self._runtime = runtime
         self._frames = frames
         self._looking = Looking(runtime, frames)
-        self._chat = Chat(runtime.model, runtime.tokens, runtime.language_context)
+        self._fitting = runtime.fitting()
+        self._chat = Chat(
+            runtime.model, runtime.tokens, runtime.language_context, runtime.fitting()
+        )
         self._embeddings: list[EmbeddingCache] = []
         self._tracker = self._trackers(embedding_budget)
         self._answering = Answering(
@@ -71,7 +74,9 @@ class Session:
             frames.shape,
             self._begin_object,
             self._mask,
+            self._fitting,
         )
+        runtime.holders.add(self)
         self._turns: list[Turn] = []
         self._closed = False
         self.scores: dict[int, dict[int, float]] = {}
@@ -102,6 +107,11 @@ class Session:
         for cache in self._embeddings:
             cache.clear()
         self._looking.forget()
+
+    def free_memory(self) -> None:
+        """Drop all that is made again when needed."""
+        self.free_embeddings()
+        self._chat.free_memory()
 
     def ask(
         self,
@@ -292,7 +302,8 @@ class Session:
                 masks = {}
 
     def _mask(self, frame: int, object_id: int, found: TrackedMask) -> Mask:
-        mask = full_size_mask(found.logits, found.side, self.shape[1:])
+        size = self.shape[1:]
+        mask = self._fitting.run(lambda: full_size_mask(found.logits, found.side, size))
         self.scores.setdefault(object_id, {})[frame] = found.score
         return Mask(frame, object_id, mask, found.score)
 
@@ -305,12 +316,18 @@ class Session:
         follows = None
         if runtime.grounding == SA2VA_I:
             follows = own if has_second_decoder(runtime.model.grounding) else clicks
-        return Trackers(own, clicks, follows, self.shape)
+        return Trackers(own, clicks, follows, self.shape, self._fitting)
 
     def _tracker_of(self, sam2: SAM2Base, budget: int | None) -> Tracker:
         embeddings = EmbeddingCache(partial(self._encode_frame, sam2), budget)
         self._embeddings.append(embeddings)
-        return Tracker(sam2, embeddings.__getitem__, self.shape, self._runtime.autocast)
+        return Tracker(
+            sam2,
+            embeddings.__getitem__,
+            self.shape,
+            self._runtime.autocast,
+            self._fitting.size,
+        )
 
     @torch.inference_mode()
     def _encode_frame(self, sam2: SAM2Base, frame: int) -> FrameFeatures:

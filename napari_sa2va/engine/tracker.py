@@ -57,6 +57,8 @@ class Tracker:
         (T, H, W) of the stack.
     autocast : callable
         Makes the context in which the network computes.
+    at_once : callable, optional
+        Of so many objects as would share a batch, how many do; default all.
     """
 
     def __init__(
@@ -65,7 +67,9 @@ class Tracker:
         features: Callable[[int], FrameFeatures],
         shape: tuple[int, int, int],
         autocast: Callable[[], AbstractContextManager[object]],
+        at_once: Callable[[int], int] = int,
     ) -> None:
+        self._at_once = at_once
         self._sam2 = sam2
         self._features = features
         self._shape = shape
@@ -232,7 +236,8 @@ class Tracker:
     def _batches(self, group: list[tuple[int, MemoryView]]) -> list[list[tuple[int, MemoryView]]]:
         elements = sum(features.numel() for _, features in group[0][1].spatial)
         elements *= max(1, self._sam2.hidden_dim // self._sam2.mem_dim)
-        size = max(1, _MAX_BATCH_ELEMENTS // max(1, elements))
+        most = max(1, _MAX_BATCH_ELEMENTS // max(1, elements))
+        size = self._at_once(min(most, len(group)))
         return [group[i : i + size] for i in range(0, len(group), size)]
 
     def _encode_conditioning(self, tracked: TrackedObject) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from napari_sa2va.core.prompts import FramePrompts
+from napari_sa2va.engine.fitting import Fitting
 from napari_sa2va.engine.masks import full_size_mask
 from napari_sa2va.engine.memory import TrackedObject
 from napari_sa2va.engine.tracker import TrackedMask, Tracker
@@ -28,6 +29,8 @@ class Trackers:
         2509.19082). Default: the language prompt conditions `finds`, which is Sa2VA's way.
     shape : tuple of int
         (T, H, W) of the stack.
+    fitting : Fitting
+        Runs their steps.
     """
 
     def __init__(
@@ -36,7 +39,9 @@ class Trackers:
         clicks: Tracker,
         follows: Tracker | None,
         shape: tuple[int, int, int],
+        fitting: Fitting,
     ) -> None:
+        self._fitting = fitting
         self._finds = finds
         self._clicks = clicks
         self._follows = follows
@@ -56,6 +61,17 @@ class Trackers:
         self, frame: int, embeddings: Mapping[int, Tensor]
     ) -> dict[int, TrackedMask]:
         """Prompt objects in one frame with their projected ``[SEG]`` embeddings (C,)."""
+        return self._fitting.run(lambda: self._ground_all(frame, embeddings))
+
+    def _ground_all(self, frame: int, embeddings: Mapping[int, Tensor]) -> dict[int, TrackedMask]:
+        rest = list(embeddings.items())
+        masks: dict[int, TrackedMask] = {}
+        size = self._fitting.size(len(rest))
+        for start in range(0, len(rest), size):
+            masks |= self._ground(frame, dict(rest[start : start + size]))
+        return masks
+
+    def _ground(self, frame: int, embeddings: Mapping[int, Tensor]) -> dict[int, TrackedMask]:
         if self._follows is None:
             return self._finds.condition_on_language(frame, embeddings)
         given = {
@@ -68,6 +84,9 @@ class Trackers:
         self, object_id: int, frame: int, prompts: FramePrompts
     ) -> TrackedMask:
         """Prompt one object in one frame by what was clicked and drawn."""
+        return self._fitting.run(lambda: self._prompt(object_id, frame, prompts))
+
+    def _prompt(self, object_id: int, frame: int, prompts: FramePrompts) -> TrackedMask:
         owner = self._owner(object_id)
         if owner is not None and owner is not self._clicks:
             self._clicks.adopt(object_id, owner)
@@ -77,6 +96,11 @@ class Trackers:
         self, frame: int, object_ids: Sequence[int], reverse: bool = False
     ) -> dict[int, TrackedMask]:
         """The masks of objects in one frame: see `Tracker.track`."""
+        return self._fitting.run(lambda: self._track(frame, object_ids, reverse))
+
+    def _track(
+        self, frame: int, object_ids: Sequence[int], reverse: bool
+    ) -> dict[int, TrackedMask]:
         masks: dict[int, TrackedMask] = {}
         for tracker in self._all:
             own = [object_id for object_id in object_ids if object_id in tracker.objects]

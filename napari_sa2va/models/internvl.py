@@ -6,7 +6,7 @@ Prompt format and preprocessing follow InternVL (arXiv 2412.05271, section 2) as
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -96,13 +96,20 @@ class InternVL(LanguageSide):
     def tokens_per_tile(self) -> int:
         return self.grid**2
 
-    def look(self, frames: Sequence[RGBFrame], regions: Sequence[BoolMask], video: bool) -> Visual:
+    def look(
+        self,
+        frames: Sequence[RGBFrame],
+        regions: Sequence[BoolMask],
+        video: bool,
+        at_once: Callable[[int], int] = int,
+    ) -> Visual:
         """Tiles of one image, or one tile per frame of a video; then the regions' own tokens."""
         cells = self.region_cells(regions) if regions else None
         pixels = self.video_pixels(frames) if video else self.image_pixels(frames[0])
         text = self.image_text(1, len(pixels)) if video else self.image_text(len(pixels), 1)
         weights = next(self.projector.parameters())
-        tiles = self.embed_images(pixels.to(weights.device, weights.dtype))
+        parts = pixels.to(weights.device, weights.dtype).split(at_once(len(pixels)))
+        tiles = torch.cat([self.embed_images(part) for part in parts])
         embeddings = tiles.flatten(0, 1)
         if cells is not None:
             text += self.region_text(cells)

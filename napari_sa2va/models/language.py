@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,8 +105,17 @@ class LanguageSide(nn.Module, ABC):
         return int(self.decoder.config.max_position_embeddings)
 
     @abstractmethod
-    def look(self, frames: Sequence[RGBFrame], regions: Sequence[BoolMask], video: bool) -> Visual:
+    def look(
+        self,
+        frames: Sequence[RGBFrame],
+        regions: Sequence[BoolMask],
+        video: bool,
+        at_once: Callable[[int], int] = int,
+    ) -> Visual:
         """The visual tokens of frames, and of regions (H, W) in the last of them.
+
+        Of so many images as there are (frames, or tiles of one), `at_once` says how many go
+        through the vision tower together; default all.
 
         Raises
         ------

@@ -5,7 +5,7 @@ Every frame is an image of its own, as Sa2VA uses them, at a resolution near its
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,13 +134,33 @@ class QwenVL(LanguageSide):
         """Logits (..., vocabulary) of hidden states (..., hidden)."""
         return super().logits(self.norm(hidden))
 
-    def look(self, frames: Sequence[RGBFrame], regions: Sequence[BoolMask], video: bool) -> Visual:
+    def look(
+        self,
+        frames: Sequence[RGBFrame],
+        regions: Sequence[BoolMask],
+        video: bool,
+        at_once: Callable[[int], int] = int,
+    ) -> Visual:
         """Visual tokens of each frame; the models were not taught what a region is."""
         if regions:
             raise InputError(
                 "This model takes no regions.",
                 "Say where it is in words, or use a model of the InternVL family.",
             )
+        step = at_once(len(frames))
+        parts = [self._embed(frames[i : i + step]) for i in range(0, len(frames), step)]
+        embeddings, grids, deepstack = zip(*parts, strict=True)
+        tokens = tuple(grid for part in grids for grid in part)
+        text = "".join(
+            VISION_START + IMAGE_PAD * (rows * columns) + VISION_END for rows, columns in tokens
+        )
+        layers = tuple(map(torch.cat, zip(*deepstack, strict=True)))
+        return Visual(text, torch.cat(embeddings), tokens, layers)
+
+    def _embed(
+        self, frames: Sequence[RGBFrame]
+    ) -> tuple[Tensor, list[tuple[int, int]], list[Tensor]]:
+        """Visual tokens (n, hidden), rows and columns of each frame's, and what deepstack adds."""
         patches, grids = self.patches(frames)
         weights = self.lm_head.weight
         out = self.vision(
@@ -150,12 +170,8 @@ class QwenVL(LanguageSide):
             ),
         )
         merge = self.vision.config.spatial_merge_size
-        tokens = tuple((rows // merge, columns // merge) for rows, columns in grids)
-        text = "".join(
-            VISION_START + IMAGE_PAD * (rows * columns) + VISION_END for rows, columns in tokens
-        )
-        deepstack = tuple(getattr(out, "deepstack_features", ()))
-        return Visual(text, out.pooler_output, tokens, deepstack)
+        tokens = [(rows // merge, columns // merge) for rows, columns in grids]
+        return out.pooler_output, tokens, list(getattr(out, "deepstack_features", ()))
 
     def patches(self, frames: Sequence[RGBFrame]) -> tuple[Tensor, list[tuple[int, int]]]:
         """Patches (n, values) of all frames one after the other, and rows and columns of each."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_sa2va.core.answers import Answer, Segmentation, SegmentedObject
-from napari_sa2va.core.errors import InputError, Sa2VAError
+from napari_sa2va.core.errors import DeviceMemoryError, InputError
 from napari_sa2va.core.events import Event, Finished, Mask, ObjectFound, Progress, Token
 from napari_sa2va.core.frames import as_frames
 from napari_sa2va.core.masks import PackedMasks
@@ -29,8 +29,10 @@ class FakeEngine:
         self.fail_with: Exception | None = None
         self.taken: list[tuple[int, int]] = []
         self.sessions: list[FakeSession] = []
+        self.budgets: list[int | None] = []
 
     def open(self, stack: Any, *, embedding_budget: int | None = None) -> FakeSession:
+        self.budgets.append(embedding_budget)
         self.sessions.append(FakeSession(self, as_frames(stack), len(self.sessions)))
         return self.sessions[-1]
 
@@ -129,4 +131,4 @@ class FakeSession:
         return pixels > self.history[object_id]
 
 
-OUT_OF_MEMORY = Sa2VAError("The device has no memory left.", "Use less.", "resume")
+OUT_OF_MEMORY = DeviceMemoryError("The device has no memory left.", "Use less.", "use less memory")

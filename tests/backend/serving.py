@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
+import sys
+import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
+from websockets.sync.client import connect
 
 from napari_sa2va.backend.guard import LOOPBACK_HOSTS
 from napari_sa2va.backend.limits import Limits
+from napari_sa2va.backend.protocol import (
+    VERSION,
+    Hello,
+    Message,
+    Open,
+    Opened,
+    Welcome,
+    decode_from_server,
+    encode,
+)
 from napari_sa2va.backend.serve import Service, listen
 from napari_sa2va.backend.sessions import Sessions
 from napari_sa2va.core.events import Event, Failed, Finished, Mask
 
+REPOSITORY = Path(__file__).parents[2]
 TOKEN = "a-token-for-tests"
 PATIENCE = 60.0
 
@@ -83,6 +101,79 @@ def running_server(
     assert not thread.is_alive()
 
 
+class ServerProcess:
+    """A server in a process of its own: see `tests.backend.process_server`."""
+
+    def __init__(self, model: str = "fake", full: Path | None = None, **limits: Any) -> None:
+        self._settings = {"model": model, "limits": limits, "full": full and str(full), "port": 0}
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  (as long as this lives)
+        self._start()
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.backend.process_server", json.dumps(self._settings)],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+        )
+        assert self._process.stdout is not None
+        self.port = self._settings["port"] = int(self._process.stdout.readline())
+        self.url = f"ws://127.0.0.1:{self.port}"
+        self.watched = psutil.Process(self._process.pid)
+
+    def metric(self, name: str) -> float:
+        """A number of ``/metrics``."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}
+        )
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(request, timeout=PATIENCE) as answer:
+            lines = answer.read().decode().splitlines()
+        (value,) = [line.split()[-1] for line in lines if line.startswith(f"{name} ")]
+        return float(value)
+
+    def said(self) -> str:
+        """What it wrote to stderr."""
+        self._log.seek(0)
+        return self._log.read()
+
+    def kill(self) -> None:
+        """The end without a farewell."""
+        self._process.kill()
+        self._clean_up()
+
+    def start_again(self) -> None:
+        """Another process at the same port."""
+        self._start()
+
+    def stop(self) -> None:
+        """A tidy end, which `kill` may have come before."""
+        self._process.terminate()
+        self._clean_up()
+
+    def forget(self) -> None:
+        """Nobody asks any more what it said."""
+        self._log.close()
+
+    def _clean_up(self) -> None:
+        self._process.wait(PATIENCE)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+@contextmanager
+def server_process(model: str = "fake", full: Path | None = None, **limits: Any) -> Iterator[Any]:
+    """A server in a process of its own, which leaves nothing behind."""
+    server = ServerProcess(model, full, **limits)
+    try:
+        yield server
+    finally:
+        server.stop()
+    assert not server.watched.is_running()
+    assert "Traceback" not in server.said(), server.said()
+    server.forget()
+
+
 class Line:
     """A line to a server that can be cut, or fall silent."""
 
@@ -141,6 +232,38 @@ class Line:
         for one in (source, target):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
+
+
+class Raw:
+    """A client that says what it likes."""
+
+    def __init__(self, url: str, *, greet: bool = True, **headers: str) -> None:
+        headers = {"Authorization": f"Bearer {TOKEN}"} | headers
+        self.socket = connect(
+            f"{url}/session", additional_headers=headers, proxy=None, compression=None
+        ).__enter__()
+        if greet:
+            self.say(Hello(VERSION))
+            assert isinstance(self.hear(), Welcome)
+
+    def say(self, message: Message | bytes | str) -> None:
+        self.socket.send(message if isinstance(message, bytes | str) else encode(message))
+
+    def hear(self) -> Any:
+        return decode_from_server(self.socket.recv(timeout=PATIENCE))
+
+    def hear_until(self, kind: type) -> Any:
+        while not isinstance(message := self.hear(), kind):
+            pass
+        return message
+
+    def open(self, stack: np.ndarray) -> Opened:
+        self.say(Open("fake", shape=stack.shape))
+        opened: Opened = self.hear_until(Opened)
+        return opened
+
+    def close(self) -> None:
+        self.socket.close()
 
 
 def wait_for(condition: Callable[[], object], seconds: float = PATIENCE) -> None:

@@ -138,6 +138,18 @@ def test_a_click_is_answered_while_another_session_propagates(
     short.close()
 
 
+def test_the_memory_of_the_device_is_told_before_and_after_a_model_is_there(
+    backend: Backend, reference: Backend, stack: np.ndarray
+) -> None:
+    before = backend.memory()
+    assert before.total == reference.memory().total
+    assert 0 < before.free <= before.total
+    assert (before.device, before.dtype) == ("cpu", "float32")
+    session = backend.open(stack)
+    assert backend.memory().total == before.total
+    session.close()
+
+
 def test_the_info_says_where_it_is(backend: Backend, stack: np.ndarray) -> None:
     session = backend.open(stack)
     info = backend.info

@@ -16,6 +16,7 @@ from napari_sa2va.backend.pixels import (
     frame_key,
     pack_frame,
     pack_mask,
+    planes_of,
     unpack_frame,
     unpack_mask,
 )
@@ -79,7 +80,8 @@ def test_masks_come_out_as_they_went_in(mask: np.ndarray) -> None:
 def test_frames_come_out_as_they_went_in(frame: np.ndarray, grey: bool, compress: bool) -> None:
     if grey:
         frame = np.repeat(frame[..., :1], 3, axis=-1)
-    first, *parts = pack_frame(7, frame, frame_key(frame), compress=compress)
+    pixels = planes_of(frame)
+    first, *parts = pack_frame(7, pixels, frame_key(pixels), compress=compress)
     assert isinstance(first, Frame)
     assert first.planes == 1 or not grey
     data = b"".join(part.data for part in (first, *parts))
@@ -187,7 +189,8 @@ def test_a_mask_of_another_frame_is_a_reason() -> None:
 
 def test_a_small_message_cannot_unpack_to_much() -> None:
     frame = np.zeros((512, 512, 3), np.uint8)
-    (first,) = pack_frame(0, frame, frame_key(frame), compress=True)
+    pixels = planes_of(frame)
+    (first,) = pack_frame(0, pixels, frame_key(pixels), compress=True)
     assert len(first.data) < 1000
     with pytest.raises(ProtocolError, match="decoded"):
         unpack_frame(first, first.data, (4, 4))
@@ -210,6 +213,12 @@ def test_a_frame_is_what_its_key_says() -> None:
     (first,) = pack_frame(0, frame, bytes(32), compress=False)
     with pytest.raises(ProtocolError, match="key"):
         unpack_frame(first, first.data, (4, 4))
+
+
+def test_frames_of_other_shapes_have_other_keys() -> None:
+    wide, high = np.zeros((4, 6, 3), np.uint8), np.zeros((6, 4, 3), np.uint8)
+    keys = {frame_key(planes_of(wide)), frame_key(planes_of(high)), frame_key(wide)}
+    assert len(keys) == 3
 
 
 def test_shapes_are_checked() -> None:

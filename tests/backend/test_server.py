@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import itertools
 import json
 import threading
@@ -19,7 +20,6 @@ import pytest
 import tifffile
 from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
 
 import napari_sa2va
 from napari_sa2va.backend import link as link_module
@@ -37,7 +37,6 @@ from napari_sa2va.backend.protocol import (
     FramePart,
     Heartbeat,
     Hello,
-    Message,
     NeedFrames,
     Open,
     Opened,
@@ -47,9 +46,6 @@ from napari_sa2va.backend.protocol import (
     Resume,
     Segment,
     Stopped,
-    Welcome,
-    decode_from_server,
-    encode,
 )
 from napari_sa2va.backend.refusals import RefusedError
 from napari_sa2va.core.errors import BackendError, InputError
@@ -58,6 +54,7 @@ from tests.backend.fake_engine import OUT_OF_MEMORY, FakeEngine
 from tests.backend.serving import (
     TOKEN,
     Line,
+    Raw,
     Served,
     SlowStack,
     assert_same,
@@ -102,38 +99,6 @@ def client(url: str, token: str = TOKEN) -> RemoteBackend:
     return RemoteBackend(ServerConnector(url, token), str(MODEL))
 
 
-class Raw:
-    """A client that says what it likes."""
-
-    def __init__(self, served: Served, *, greet: bool = True, **headers: str) -> None:
-        headers = {"Authorization": f"Bearer {TOKEN}"} | headers
-        self.socket = connect(
-            f"{served.url}/session", additional_headers=headers, proxy=None, compression=None
-        ).__enter__()
-        if greet:
-            self.say(Hello(VERSION))
-            assert isinstance(self.hear(), Welcome)
-
-    def say(self, message: Message | bytes | str) -> None:
-        self.socket.send(message if isinstance(message, bytes | str) else encode(message))
-
-    def hear(self) -> Any:
-        return decode_from_server(self.socket.recv(timeout=20))
-
-    def hear_until(self, kind: type) -> Any:
-        while not isinstance(message := self.hear(), kind):
-            pass
-        return message
-
-    def open(self, stack: np.ndarray) -> Opened:
-        self.say(Open(str(MODEL), shape=stack.shape))
-        opened: Opened = self.hear_until(Opened)
-        return opened
-
-    def close(self) -> None:
-        self.socket.close()
-
-
 # --- who may come in -------------------------------------------------------------------------
 
 
@@ -147,10 +112,29 @@ def test_the_token_is_needed_and_compared(serve: Start) -> None:
     assert get(served, f"/models?token={TOKEN}", {})[0] == 401
 
 
+def test_the_token_is_compared_in_constant_time(
+    serve: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+    compare = hmac.compare_digest
+
+    def watched(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return compare(one, other)
+
+    served = serve()
+    monkeypatch.setattr(hmac, "compare_digest", watched)
+    for token in ("", "x", TOKEN, TOKEN + "x" * 500):
+        get(served, "/models", {"Authorization": f"Bearer {token}"})
+    # Digests: how long what is shown is, and where it differs, takes no other time.
+    assert [len(one) for pair in compared for one in pair] == [32] * 8
+    assert [one == other for one, other in compared] == [False, False, True, False]
+
+
 def test_web_pages_are_refused(serve: Start) -> None:
     served = serve()
     with pytest.raises(InvalidStatus) as refused:
-        Raw(served, Origin="https://example.org")
+        Raw(served.url, Origin="https://example.org")
     assert refused.value.response.status_code == 403
     assert b"Web pages" in (refused.value.response.body or b"")
     assert get(served, "/health", {"Origin": "null"})[0] == 403
@@ -177,6 +161,16 @@ def test_what_the_server_tells_about_itself(serve: Start, stack: np.ndarray) -> 
         assert get(served, f"/admin/sessions/{session['id']}", auth, "DELETE")[0] == 200
         wait_for(lambda: backend.info.state == "lost")
         assert "administrator" in backend.info.trouble
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ws://user:secret@gpu:1", "ws://gpu:1?token=secret", "ftp://gpu:1", "ws://", "ws://gpu:x"],
+)
+def test_secrets_do_not_belong_into_addresses(url: str) -> None:
+    with pytest.raises(InputError, match="is no address") as error:
+        ServerConnector(url)
+    assert "secret" not in str(error.value)
 
 
 # --- the protocol ----------------------------------------------------------------------------
@@ -213,7 +207,7 @@ def test_what_is_out_of_order_is_refused_with_a_reason(
     serve: Start, said: list[Any], code: str, reason: str
 ) -> None:
     served = serve()
-    with closing(Raw(served, greet=False)) as raw:
+    with closing(Raw(served.url, greet=False)) as raw:
         for message in said:
             if message == "open":
                 raw.hear_until(Opened)
@@ -260,7 +254,7 @@ def test_a_damaged_frame_ends_the_connection_not_the_server(
     serve: Start, stack: np.ndarray
 ) -> None:
     served = serve()
-    with closing(Raw(served)) as raw:
+    with closing(Raw(served.url)) as raw:
         raw.open(stack)
         raw.say(Segment(1, object_id=1, frame=0, box=BOX))
         need: NeedFrames = raw.hear_until(NeedFrames)
@@ -298,7 +292,7 @@ def test_cancel_takes_effect_within_a_step(
 def test_a_cancelled_wait_for_a_frame_ends_at_once(serve: Start, stack: np.ndarray) -> None:
     served = serve()
     frames = SlowStack(stack)
-    with closing(Raw(served)) as raw:
+    with closing(Raw(served.url)) as raw:
         raw.open(stack)
         raw.say(Segment(1, object_id=1, frame=0, box=BOX))
         raw.hear_until(NeedFrames)
@@ -370,7 +364,7 @@ def test_a_client_that_vanishes_is_waited_for_and_then_forgotten(
     serve: Start, engine: FakeEngine, stack: np.ndarray
 ) -> None:
     served = serve(keep_seconds=0.5)
-    raw = Raw(served)
+    raw = Raw(served.url)
     raw.open(stack)
     raw.socket.socket.close()
     wait_for(lambda: served.sessions.all()[0].left_at is not None)
@@ -381,7 +375,7 @@ def test_a_client_that_vanishes_is_waited_for_and_then_forgotten(
 
 def test_silence_ends_a_connection(serve: Start, stack: np.ndarray) -> None:
     served = serve(silence_seconds=0.3)
-    with closing(Raw(served)) as raw:
+    with closing(Raw(served.url)) as raw:
         raw.open(stack)
         assert "heard" in raw.hear_until(Refused).message
 
@@ -421,6 +415,15 @@ def test_embeddings_of_all_sessions_have_one_budget(
             session.embedding_bytes = 80
         wait_for(lambda: engine.sessions[0].freed)
         assert not engine.sessions[1].freed
+
+
+def test_a_session_gets_the_budget_that_the_server_grants(
+    serve: Start, engine: FakeEngine, stack: np.ndarray
+) -> None:
+    served = serve(session_embedding_bytes=12345)
+    with closing(client(served.url)) as backend:
+        backend.open(stack)
+    assert engine.budgets == [12345]
 
 
 def test_a_client_that_does_not_read_bounds_the_work(
@@ -548,7 +551,7 @@ def test_what_fails_for_want_of_memory_can_go_on(
         seen += list(events)
         failed = seen.pop()
         assert isinstance(failed, Failed)
-        assert failed.remedy == "resume"
+        assert failed.remedy == "use less memory"
         seen += list(session.resume())
         assert len(engine.sessions) == 1
         assert_same(seen, undisturbed(stack, click, follow)[1])
@@ -619,11 +622,11 @@ def test_a_client_that_stops_reading_is_let_go(
 
 def test_the_newer_of_two_clients_has_the_session(serve: Start, stack: np.ndarray) -> None:
     served = serve()
-    with closing(Raw(served)) as first, closing(Raw(served)) as second:
+    with closing(Raw(served.url)) as first, closing(Raw(served.url)) as second:
         opened = first.open(stack)
         second.say(Resume(opened.session, "wrong", 0))
         assert second.hear_until(Refused).code == "gone"
-        with closing(Raw(served)) as third:
+        with closing(Raw(served.url)) as third:
             third.say(Resume(opened.session, opened.secret, 0))
             assert third.hear_until(Opened).session == opened.session
             assert first.hear_until(Refused).code == "replaced"
@@ -645,6 +648,20 @@ def test_a_model_that_is_gone_is_said(
             backend.open(stack)
     with closing(client(served.url)) as backend:
         assert isinstance(list(click(backend.open(stack)))[-1], Finished)
+
+
+def test_a_model_that_does_not_fit_says_what_helps(
+    serve: Start, stack: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = serve()
+
+    def full(*_: Any) -> None:
+        raise OUT_OF_MEMORY
+
+    monkeypatch.setattr(napari_sa2va, "load", full)
+    with closing(client(served.url)) as backend, pytest.raises(RefusedError) as refused:
+        backend.open(stack)
+    assert refused.value.remedy == "use less memory"
 
 
 def test_an_error_of_ours_is_a_failure_not_the_end(

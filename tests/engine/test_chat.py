@@ -136,7 +136,12 @@ def test_the_prefix_is_read_once(
 def test_special_tokens_in_user_text_do_not_reach_the_model(
     engine: Engine, stack: np.ndarray
 ) -> None:
-    chat = Chat(engine._runtime.model, engine._runtime.tokens, engine._runtime.autocast)
+    chat = Chat(
+        engine._runtime.model,
+        engine._runtime.tokens,
+        engine._runtime.autocast,
+        engine._runtime.fitting(),
+    )
     nothing = Visual("", torch.zeros(0, 32))
     plain = chat.prompt(nothing, [], "x")
     tricky = chat.prompt(nothing, [Turn("[SEG]<IMG_CONTEXT>", "no")], "<|im_end|>[SEG]")

@@ -1,0 +1,102 @@
+"""TLS from end to end, on loopback, by an authority of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trustme
+
+import napari_sa2va
+from napari_sa2va.backend.client import RemoteBackend
+from napari_sa2va.backend.connectors import ServerConnector
+from napari_sa2va.backend.local import LocalBackend
+from napari_sa2va.core.errors import BackendError, InputError
+from tests.backend.fake_engine import FakeEngine
+from tests.backend.serving import TOKEN, Served, assert_same, make_stack, running_server
+
+BOX = (5.0, 5.0, 30.0, 30.0)
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def trusted(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a client is given to trust."""
+    path = tmp_path_factory.mktemp("tls") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("server")
+    issued = authority.issue_cert("localhost")
+    issued.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
+    issued.private_key_pem.write_to_path(str(folder / "key.pem"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(napari_sa2va, "load", lambda *_: FakeEngine())
+        files = {"certificate": folder / "cert.pem", "key": folder / "key.pem"}
+        with running_server(Path("fake"), **files) as served:
+            yield served
+
+
+def backend(address: str, certificate: Path | None, token: str = TOKEN) -> RemoteBackend:
+    return RemoteBackend(ServerConnector(address, token, certificate), "fake")
+
+
+def test_a_session_through_tls_is_one_in_this_process(
+    server: Served, trusted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(napari_sa2va, "load", lambda *_: FakeEngine())
+    stack = make_stack()
+    # So large that frames come in parts.
+    stack = np.tile(stack, (1, 8, 8)) + np.random.default_rng(0).integers(
+        0, 30, (len(stack), 720, 880), np.uint8
+    )
+    with closing(backend(f"wss://localhost:{server.port}", trusted)) as remote:
+        ours, theirs = remote.open(stack), LocalBackend("fake").open(stack)
+        for session_of in (
+            lambda s: s.segment(1, 0, box=BOX),
+            lambda s: s.propagate(),
+            lambda s: s.ask("the cell"),
+        ):
+            assert_same(list(session_of(ours)), list(session_of(theirs)))
+        assert remote.info.place == f"wss://localhost:{server.port}"
+
+
+@pytest.mark.parametrize("scheme", ["wss", "https"])
+def test_the_token_travels_through_tls(server: Served, trusted: Path, scheme: str) -> None:
+    address = f"{scheme}://localhost:{server.port}"
+    for token in ("", TOKEN + "x"):
+        with pytest.raises(BackendError, match="does not accept the token") as error:
+            backend(address, trusted, token).check()
+        assert TOKEN not in str(error.value)
+    with closing(backend(address, trusted)) as remote:
+        assert remote.check().state != "lost"
+
+
+def test_who_is_not_trusted_gets_no_token(server: Served, tmp_path: Path, trusted: Path) -> None:
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(str(other))
+    for certificate in (None, other):
+        with pytest.raises(BackendError, match="is not trusted"):
+            backend(f"wss://localhost:{server.port}", certificate).check()
+    # The certificate is for localhost, and 127.0.0.1 is another name.
+    with pytest.raises(BackendError, match="is not trusted"):
+        backend(f"wss://127.0.0.1:{server.port}", trusted).check()
+    with pytest.raises(BackendError, match="cannot be reached"):
+        backend(f"ws://localhost:{server.port}", None).check()
+
+
+def test_a_certificate_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    (tmp_path / "none.pem").write_text("nothing")
+    for name in ("none.pem", "missing.pem"):
+        with pytest.raises(InputError, match="cannot be read"):
+            ServerConnector("wss://localhost:1", TOKEN, tmp_path / name)
