@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from argparse import ArgumentTypeError
+from argparse import ArgumentTypeError, Namespace
+from dataclasses import fields
 from typing import NamedTuple
 
 from napari_sa2va.core.errors import InputError
+from napari_sa2va.core.options import LoadOptions
 
 Point = tuple[float, float, bool]
 Box = tuple[float, float, float, float]
@@ -82,6 +84,11 @@ def frames_of(chosen: slice, count: int) -> range:
             f"Choose A:B with 0 <= A < B <= {count}.",
         )
     return range(first, last)
+
+
+def load_options(arguments: Namespace) -> LoadOptions:
+    """How a model is to be loaded; InputError where options do not go together."""
+    return LoadOptions(**{one.name: getattr(arguments, one.name) for one in fields(LoadOptions)})
 
 
 def _split_object(text: str) -> tuple[str, int]:

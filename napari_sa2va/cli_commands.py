@@ -6,13 +6,21 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import napari_sa2va
-from napari_sa2va.cli_arguments import Box, ObjectBox, ObjectPoint, Point, frames_of
+from napari_sa2va.cli_arguments import (
+    Box,
+    ObjectBox,
+    ObjectPoint,
+    Point,
+    frames_of,
+    load_options,
+)
 from napari_sa2va.core.answers import plain_text
 from napari_sa2va.core.errors import InputError, Sa2VAError
 from napari_sa2va.core.events import Token
@@ -177,15 +185,7 @@ def _report(tracking: Tracking) -> None:
 
 
 def _load(arguments: Namespace) -> Engine:
-    return napari_sa2va.load(
-        arguments.model,
-        arguments.device,
-        arguments.dtype,
-        prompt_model=arguments.prompt_model,
-        grounding=arguments.grounding,
-        quantize=arguments.quantize,
-        offload=arguments.offload,
-    )
+    return napari_sa2va.load(arguments.model, **asdict(load_options(arguments)))
 
 
 def _has_no_screen() -> bool:
