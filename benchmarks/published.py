@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--attention", default="sdpa")
     parser.add_argument("--compile", action="store_true", help="measure that, too")
     parser.add_argument("--tokens", type=int, default=64)
-    parser.add_argument("--objects", type=int, nargs="+", default=[1, 5, 20])
+    parser.add_argument("--objects", type=int, nargs="*", default=[1, 5, 20])
     parser.add_argument("--frames", type=int, default=20)
     parser.add_argument("--side", type=int, default=1024, help="of the frames, in pixels")
     arguments = parser.parse_args()

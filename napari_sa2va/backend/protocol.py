@@ -336,6 +336,12 @@ class SentToken(Message, frozen=True, tag="Token"):
     text: Text
 
 
+class SentReasoning(Message, frozen=True, tag="Reasoning"):
+    """A piece of what the model thinks before it answers."""
+
+    text: Text
+
+
 class SentObject(Message, frozen=True, tag="ObjectFound"):
     """A phrase was grounded."""
 
@@ -365,6 +371,7 @@ class SentFinished(Message, frozen=True, tag="Finished"):
     """`text` is the answer as the model wrote it; its objects were sent before."""
 
     text: Text | None = None
+    reasoning: Text = ""
 
 
 class SentFailed(Message, frozen=True, tag="Failed"):
@@ -381,7 +388,16 @@ class Stopped(Message, frozen=True):
     events: Count
 
 
-Body = SentToken | SentObject | SentMask | SentProgress | SentFinished | SentFailed | Stopped
+Body = (
+    SentToken
+    | SentReasoning
+    | SentObject
+    | SentMask
+    | SentProgress
+    | SentFinished
+    | SentFailed
+    | Stopped
+)
 ENDS = (SentFinished, SentFailed, Stopped)
 
 

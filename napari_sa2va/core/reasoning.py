@@ -32,8 +32,8 @@ def split_reasoning(text: str, opened: bool, growing: bool = False) -> tuple[str
         text = text.removeprefix(THINK_START)
     elif not opened:
         return "", text
-    reasoning, _, answer = text.partition(THINK_END)
-    if growing and not answer:
+    reasoning, closed, answer = text.partition(THINK_END)
+    if growing and not closed:
         reasoning = _without_begun_tag(reasoning)
     return reasoning.strip(), answer.lstrip()
 

@@ -26,6 +26,7 @@ from napari_sa2va.models.checkpoint import (
     load_prompt_model,
 )
 from napari_sa2va.models.grounding import compile_image_encoder, drop_first_decoder
+from napari_sa2va.models.thinking import begin_of_answers
 from napari_sa2va.models.tokens import Tokens
 
 
@@ -71,6 +72,7 @@ class Engine:
             network.compile_parts()
             if clicked is not None:
                 compile_image_encoder(clicked)
+        network.language.begin_answers(begin_of_answers(folder))
         offload = Offload(network.language, device) if options.offload else None
         return cls(Runtime(network, tokens, device, dtype, clicked, way, offload), str(model))
 

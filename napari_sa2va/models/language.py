@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -34,13 +34,18 @@ _NOT_SETTINGS = (
 
 @dataclass(frozen=True)
 class ChatTemplate:
-    """How turns are written: ``user`` and ``assistant`` around the texts, and what ends a turn."""
+    """How turns are written: ``user`` and ``assistant`` around the texts, and what ends a turn.
+
+    `begins_answer` stands only before the answer that is to be written: ``<think>`` where a model
+    was taught to reason first.
+    """
 
     before_user: str
     before_answer: str
     after_answer: str
     stop_words: tuple[str, ...]
     start: str = ""
+    begins_answer: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,10 @@ class LanguageSide(nn.Module, ABC):
         )
         hidden: Tensor = out.last_hidden_state[0]
         return hidden
+
+    def begin_answers(self, text: str) -> None:
+        """Write a text before each answer, which the model goes on with."""
+        self.template = replace(self.template, begins_answer=text)
 
     def compile_step(self) -> None:
         """Let `read` run the LLM compiled where it reads one token; compiled at the first one."""

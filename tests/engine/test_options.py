@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,10 +21,13 @@ from torch._inductor import config as inductor
 import napari_sa2va
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.engine import acceleration
-from napari_sa2va.engine.chat import Step
+from napari_sa2va.engine.acceleration import check_compiler
+from napari_sa2va.engine.chat import Chat, Step
 from napari_sa2va.engine.engine import Engine
 from napari_sa2va.engine.offload import Offload
 from napari_sa2va.models.checkpoint import load_model
+from napari_sa2va.models.language import Visual
+from napari_sa2va.models.tokens import Tokens
 
 
 @pytest.mark.parametrize(
@@ -82,11 +88,12 @@ def test_without_a_compiler_the_way_out_is_named(
     assert "a long list" not in str(caught.value)
 
 
-@pytest.mark.slow  # compiles for half a minute
+@pytest.mark.slow  # what is traced is traced for half a minute
 def test_compiled_gives_what_eager_gives(
     tiny_folder: Path, stack: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inductor, "compile_threads", 1)  # else it starts processes of its own
+    # Traced and run as it is traced: C++ for the image encoder would take minutes.
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
     written, masks, graphs = [], [], []
     for how in (False, True):
         torch._dynamo.reset()
@@ -100,13 +107,35 @@ def test_compiled_gives_what_eager_gives(
             written.append(steps)
             masks.append(session.segment(1, points=[(30, 40, True)]).mask)
         graphs.append(counters["stats"]["unique_graphs"])
-    eager, compiled = written
-    assert [step.token for step in compiled] == [step.token for step in eager]
-    logits = [torch.stack([step.logits for step in steps]) for steps in written]
-    torch.testing.assert_close(*logits, atol=1e-4, rtol=1e-4)
+    check_equal(*written)
     assert (masks[0] != masks[1]).mean() < 1e-3
     # The trifle, the image encoder, the step: not one for each length of the conversation.
     assert graphs == [0, 3]
+
+
+@pytest.mark.slow  # compiles C++ for half a minute
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+def test_a_compiled_step_gives_what_eager_gives(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inductor, "compile_threads", 1)  # else it starts processes of its own
+    torch._dynamo.reset()
+    model, tokens = load_model(tiny_folder), Tokens(tiny_folder)
+    written = []
+    for how in (False, True):
+        if how:
+            check_compiler(torch.device("cpu"))
+            model.language.compile_step()
+        chat = Chat(model, tokens, nullcontext)
+        nothing = Visual("", torch.zeros(0, model.language.hidden_size))
+        written.append(list(chat.stream(chat.prompt(nothing, [], "Hello?"), nothing, limit=6)))
+    check_equal(*written)
+
+
+def check_equal(steps: list[Step], others: list[Step]) -> None:
+    assert [step.token for step in others] == [step.token for step in steps]
+    logits = [torch.stack([step.logits for step in one]) for one in (steps, others)]
+    torch.testing.assert_close(*logits, atol=1e-4, rtol=1e-4)
 
 
 class Recorder(nn.Module):
