@@ -159,7 +159,8 @@ def _measure_tracking(
 
 def report(arguments: argparse.Namespace, runs: list[Measuring]) -> None:
     name = torch.cuda.get_device_name() if arguments.device.startswith("cuda") else "CPU"
-    print(f"{arguments.size}, random, {arguments.dtype}, {arguments.attention}, {name}, "
+    weights = "" if arguments.size == "nano" else ", random"
+    print(f"{arguments.size}{weights}, {arguments.dtype}, {arguments.attention}, {name}, "
           f"{torch.get_num_threads()} threads, torch {torch.__version__}")  # fmt: skip
     heads = ("eager", "compiled", "eager/compiled")[: 1 if len(runs) == 1 else 3]
     for kind, which in (("on the clock", 0), ("processor time", 1)):

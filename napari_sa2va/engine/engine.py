@@ -101,7 +101,8 @@ class Engine:
         """Bytes of the weights on the device; 0 once the engine is closed."""
         if self._runtime is None:
             return 0
-        return sum(weight.nbytes for weight in self._runtime.model.parameters())
+        networks = (self._runtime.model, self._runtime.prompt_model)
+        return sum(w.nbytes for one in networks if one is not None for w in one.parameters())
 
     @property
     def memory(self) -> tuple[int, int]:
