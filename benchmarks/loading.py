@@ -11,92 +11,27 @@ while loading.
 from __future__ import annotations
 
 import argparse
-import json
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partialmethod
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
-from torch import Tensor
 
 import napari_sa2va
+from benchmarks.random_checkpoint import write_checkpoint
 from napari_sa2va.engine import engine as _imported_before  # noqa: F401
 from napari_sa2va.engine.chat import Chat
-from napari_sa2va.models.catalog import find_model
-from napari_sa2va.models.checkpoint import build_model
-from napari_sa2va.models.empty import Empty
 from napari_sa2va.models.shapes import count_parameters
 
-CONFIG = {
-    "template": "qwen_chat",
-    "llm_config": {
-        "architectures": ["Qwen2ForCausalLM"],
-        "hidden_size": 896,
-        "intermediate_size": 4864,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 14,
-        "num_key_value_heads": 2,
-        "vocab_size": 151679,
-        "tie_word_embeddings": False,
-        "max_position_embeddings": 32768,
-    },
-    "vision_config": {
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "image_size": 448,
-        "patch_size": 14,
-        "norm_type": "layer_norm",
-        "qk_normalization": False,
-        "qkv_bias": True,
-    },
-}
-SHARD_BYTES = 10**9
 NEW_TOKENS = 16
 MB = 2**20
-
-
-def write_checkpoint(folder: Path) -> None:
-    """Official names and shapes, random values in bfloat16; nano's tokenizer, which is smaller."""
-    (folder / "config.json").write_text(json.dumps(CONFIG))
-    shutil.copy(find_model("nano") / "tokenizer.json", folder)
-    with Empty():
-        model = build_model(CONFIG, {})
-    with torch.device("meta"):
-        names = model.language.weight_names
-        official = list(
-            names.official((n, torch.empty_like(v)) for n, v in model.state_dict().items())
-        )
-    index = {}
-    for number, shard in enumerate(_shards(official)):
-        path = folder / f"model-{number:05d}.safetensors"
-        save_file({name: _random(value) for name, value in shard}, path)
-        index |= {name: path.name for name, _ in shard}
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
-
-
-def _random(value: Tensor) -> Tensor:
-    return (0.02 * torch.randn(value.shape)).bfloat16()
-
-
-def _shards(weights: Iterable[tuple[str, Tensor]]) -> Iterator[list[tuple[str, Tensor]]]:
-    shard: list[tuple[str, Tensor]] = []
-    for name, value in weights:
-        shard.append((name, value))
-        if sum(2 * v.numel() for _, v in shard) > SHARD_BYTES:
-            yield shard
-            shard = []
-    yield shard
 
 
 def measure(folder: Path, dtype: str, side: int) -> None:
@@ -151,7 +86,7 @@ def main() -> None:
         measure(arguments.folder, arguments.dtype, arguments.side)
         return
     with tempfile.TemporaryDirectory() as name:
-        write_checkpoint(Path(name))
+        write_checkpoint(Path(name), "1B")
         command = ["-m", "benchmarks.loading", "--folder", name, *sys.argv[1:]]
         subprocess.run([sys.executable, *command], check=True)
 

@@ -29,6 +29,8 @@ def load(
     grounding: str = "auto",
     quantize: str | None = None,
     offload: str | None = None,
+    attention: str = "sdpa",
+    compile: bool = False,  # noqa: A002 - torch's own word
 ) -> Engine:
     """Load a model.
 
@@ -58,6 +60,13 @@ def load(
     offload : str, optional
         ``"tracking"`` moves the language side to host memory while objects are tracked, and back
         when something is asked.
+    attention : str
+        Of the LLM: ``"sdpa"`` is PyTorch's own, ``"flash_attention_2"`` that of the package
+        flash-attn, on CUDA in bfloat16 or float16. Answers may differ by rounding.
+    compile : bool
+        Compile SAM 2's image encoder and the LLM's step from token to token with
+        ``torch.compile``, each when it is first used, which takes a minute or more. Results may
+        differ by rounding.
 
     Returns
     -------
@@ -79,7 +88,9 @@ def load(
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from napari_sa2va.core.options import LoadOptions
 
-    options = LoadOptions(device, dtype, prompt_model, grounding, quantize, offload)
+    options = LoadOptions(
+        device, dtype, prompt_model, grounding, quantize, offload, attention, compile
+    )
     from napari_sa2va.engine.engine import Engine
 
     return Engine.load(model, options)

@@ -16,7 +16,7 @@ from napari_sa2va.cli_arguments import (
     parse_split,
 )
 from napari_sa2va.core.errors import Sa2VAError
-from napari_sa2va.core.options import OFFLOAD, QUANTIZE
+from napari_sa2va.core.options import ATTENTION, DTYPES, GROUNDINGS, OFFLOAD, QUANTIZE
 
 ERROR, INTERRUPTED = 2, 130
 
@@ -330,8 +330,7 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--model", action="append", help="what clients may ask for; may be repeated (default: nano)"
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps, ...")
-    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
+    _add_options(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (%(default)s)")
     parser.add_argument("--port", type=int, default=8765, help="port to bind (%(default)s)")
     parser.add_argument(
@@ -367,8 +366,13 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", default="nano", help="'nano' (bundled), a checkpoint's folder, or a Hub id"
     )
+    _add_options(parser)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    """All of `napari_sa2va.core.options.LoadOptions`."""
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps, ...")
-    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
+    parser.add_argument("--dtype", default="auto", choices=DTYPES, help="precision")
     parser.add_argument(
         "--prompt-model",
         metavar="MODEL",
@@ -378,7 +382,8 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--grounding",
         default="auto",
-        help="how what words found is followed: auto, sa2va, sa2va-i (default: %(default)s)",
+        choices=GROUNDINGS,
+        help="how what words found is followed (default: %(default)s)",
     )
     parser.add_argument(
         "--quantize", choices=QUANTIZE, help="weights of the LLM in 8 or 4 bits (bitsandbytes)"
@@ -386,3 +391,11 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--offload", choices=OFFLOAD, help="the LLM waits in host memory while objects are tracked"
     )
+    parser.add_argument(
+        "--attention", default="sdpa", choices=ATTENTION,
+        help="of the LLM; flash_attention_2 needs flash-attn and CUDA (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--compile", action="store_true",
+        help="torch.compile of image encoder and LLM: a minute or more at first, then faster",
+    )  # fmt: skip

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import re
 from argparse import ArgumentTypeError, Namespace
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, NamedTuple
 
 import napari_sa2va
 from napari_sa2va.core.errors import InputError
+from napari_sa2va.core.options import LoadOptions
 
 if TYPE_CHECKING:
     from napari_sa2va.engine.engine import Engine
@@ -90,15 +92,12 @@ def frames_of(chosen: slice, count: int) -> range:
 
 def load_engine(arguments: Namespace) -> Engine:
     """The model that was chosen; see `napari_sa2va.load`."""
-    return napari_sa2va.load(
-        arguments.model,
-        arguments.device,
-        arguments.dtype,
-        prompt_model=arguments.prompt_model,
-        grounding=arguments.grounding,
-        quantize=arguments.quantize,
-        offload=arguments.offload,
-    )
+    return napari_sa2va.load(arguments.model, **asdict(load_options(arguments)))
+
+
+def load_options(arguments: Namespace) -> LoadOptions:
+    """How a model is to be loaded; InputError where options do not go together."""
+    return LoadOptions(**{one.name: getattr(arguments, one.name) for one in fields(LoadOptions)})
 
 
 def _split_object(text: str) -> tuple[str, int]:

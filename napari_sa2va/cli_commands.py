@@ -6,6 +6,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,7 +21,7 @@ from napari_sa2va.cli_arguments import (
 )
 from napari_sa2va.core.answers import plain_text
 from napari_sa2va.core.errors import InputError, Sa2VAError
-from napari_sa2va.core.events import Token
+from napari_sa2va.core.events import Reasoning, Token
 from napari_sa2va.headless import Tracking
 from napari_sa2va.io import labels_dtype, open_stack, write_labels
 from napari_sa2va.io.labels import check_output
@@ -66,18 +67,18 @@ def segment(arguments: Namespace) -> int:
 
 
 def ask(arguments: Namespace) -> int:
-    """Print an answer as it is written."""
+    """Print an answer as it is written; on stderr what the model thinks before."""
     stack = open_stack(arguments.stack)
     frames = None if arguments.frames is None else frames_of(arguments.frames, stack.shape[0])
     with load_engine(arguments) as engine, engine.open(stack) as session:
-        text = shown = ""
+        reasoning, answer = _Growing(sys.stderr, "Reasoning: "), _Growing(sys.stdout)
         for event in session.ask(arguments.question, frames=frames, track=False):
-            if isinstance(event, Token):
-                text += event.text
-                plain = plain_text(text)
-                sys.stdout.write(plain[len(shown) :])
-                sys.stdout.flush()
-                shown = plain
+            if isinstance(event, Reasoning):
+                reasoning.add(event.text)
+            elif isinstance(event, Token):
+                reasoning.end()
+                answer.add(event.text)
+    reasoning.end()
     sys.stdout.write("\n")
     return OK
 
@@ -114,6 +115,30 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "demo": demo,
     "info": info,
 }
+
+
+class _Growing:
+    """Text that is printed as it is written, without what only steers the model."""
+
+    def __init__(self, stream: TextIO, title: str = "") -> None:
+        self._stream = stream
+        self._title = title
+        self._raw = self._shown = ""
+
+    def add(self, piece: str) -> None:
+        """More was written."""
+        self._raw += piece
+        plain = plain_text(self._raw)
+        title = self._title if plain and not self._shown else ""
+        self._stream.write(title + plain[len(self._shown) :])
+        self._stream.flush()
+        self._shown = plain
+
+    def end(self) -> None:
+        """Nothing more will be: what follows is another text."""
+        if self._shown:
+            self._stream.write("\n\n")
+        self._raw = self._shown = ""
 
 
 def clicks_by_object(points: Sequence[ObjectPoint], boxes: Sequence[ObjectBox]) -> Clicks:

@@ -12,6 +12,7 @@ from napari_sa2va.backend.guard import LOOPBACK_HOSTS
 from napari_sa2va.backend.limits import Limits
 from napari_sa2va.backend.serve import Service, listen
 from napari_sa2va.backend.sessions import Sessions
+from napari_sa2va.cli_arguments import load_options
 from napari_sa2va.core.errors import InputError
 
 _MIN_TOKEN = 16
@@ -28,7 +29,7 @@ def serve(arguments: Namespace) -> int:
     token, generated = choose_token(arguments.token_file, loopback)
     limits = Limits(max_sessions=arguments.max_sessions, keep_seconds=arguments.keep)
     sessions = Sessions(
-        arguments.model or ["nano"], arguments.device, arguments.dtype, arguments.data_root, limits
+        arguments.model or ["nano"], load_options(arguments), arguments.data_root, limits
     )
     service = Service(
         sessions,

@@ -297,6 +297,9 @@ def test_what_is_to_be_loaded_is_handed_on(engine, stack, labels):
     )
     run("ask", stack, "What?", "--offload", "tracking")
     assert engine.loaded == ("nano", LoadOptions(offload="tracking"))
+    run("ask", stack, "What?", "--compile", "--attention", "flash_attention_2")
+    assert engine.loaded == ("nano", LoadOptions(attention="flash_attention_2", compile=True))
+    assert run("ask", stack, "What?", "--compile", "--quantize", "int8") == 2
 
 
 def test_ask_prints_the_answer_without_steering_tokens(engine, stack, capsys):

@@ -38,7 +38,7 @@ def test_list_names_the_published_models_without_the_network_or_torch(tmp_path: 
     for cell in ("3.94 B", "8.3 GB", "15.8 GB", "apache-2.0", "multilingual"):
         assert f"  {cell} " in row
     (row,) = (line for line in lines if line.startswith("kumuji/Sa2VA-i-26B "))
-    assert row.split()[1:] == ["Sa2VA", "?", "?", "?", "?", "?", "no"]
+    assert row.split()[1:] == ["Sa2VA", "25.78", "B", "52.0", "GB", "103.1", "GB", "?", "?", "no"]
     (row,) = (line for line in lines if line.startswith("facebook/sam2.1-hiera-tiny "))
     memory = ["155.9", "MB"] * 2  # in float32 whatever the dtype
     assert row.split()[1:] == ["SAM-2.1", "39.0", "M", *memory, "apache-2.0", "none", "no"]

@@ -17,6 +17,7 @@ from napari_sa2va.backend.limits import Limits
 from napari_sa2va.backend.process import ChildSettings, Rendezvous, write_address
 from napari_sa2va.backend.serve import Service, listen
 from napari_sa2va.backend.sessions import Sessions
+from napari_sa2va.core.options import LoadOptions
 
 # Windows and widgets of one person.
 _MAX_SESSIONS = 32
@@ -29,7 +30,8 @@ def main(arguments: str) -> None:
     meeting = Rendezvous(settings)
     # It runs as the user, who may read their own files.
     limits = Limits(max_sessions=_MAX_SESSIONS, idle_seconds=settings.idle_seconds)
-    sessions = Sessions(None, settings.device, settings.dtype, None, limits)
+    options = LoadOptions(settings.device, settings.dtype)
+    sessions = Sessions(None, options, None, limits)
     if settings.unix:
         listening, token = _listen_unix(meeting.socket), None
         left: Path = meeting.socket

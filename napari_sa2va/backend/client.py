@@ -7,13 +7,14 @@ import threading
 from typing import Any
 
 from napari_sa2va.backend.base import BackendInfo, ServerStack, State
-from napari_sa2va.backend.client_session import RemoteSession
+from napari_sa2va.backend.client_session import RemoteSession, opening_of
 from napari_sa2va.backend.connectors import Connector, ServerConnector
 from napari_sa2va.backend.link import Link, LostError
 from napari_sa2va.backend.protocol import FromServer, MeasureMemory, Memory, Status
 from napari_sa2va.core.devices import DeviceMemory
 from napari_sa2va.core.errors import BackendError
 from napari_sa2va.core.frames import FrameSource, as_frames
+from napari_sa2va.core.options import LoadOptions
 
 __all__ = ["RemoteBackend", "ServerConnector"]
 
@@ -30,6 +31,8 @@ class RemoteBackend:
         The way there: `ServerConnector`, or `napari_sa2va.backend.process.ChildConnector`.
     model : str
         As the server knows it.
+    options : LoadOptions, optional
+        How the model is loaded there; the device is the server's. Default: as the server does it.
 
     Examples
     --------
@@ -37,9 +40,12 @@ class RemoteBackend:
     >>> with_progress = backend.open(stack).propagate()  # doctest: +SKIP
     """
 
-    def __init__(self, connector: Connector, model: str = "nano") -> None:
+    def __init__(
+        self, connector: Connector, model: str = "nano", options: LoadOptions | None = None
+    ) -> None:
         self._connector = connector
         self._model = model
+        self._options = options
         self._lock = threading.RLock()
         self._status = Status("idle")
         self._state: State = "idle"
@@ -107,7 +113,8 @@ class RemoteBackend:
             The server cannot be reached, has no place, or cannot load the model.
         """
         source = stack if isinstance(stack, ServerStack) else as_frames(stack)
-        session = RemoteSession(self, self._connector, self._model, source, self._sent)
+        opening = opening_of(self._model, self._options, source)
+        session = RemoteSession(self, self._connector, opening, source, self._sent)
         self._sessions.add(session)
         return session
 

@@ -45,12 +45,14 @@ from napari_sa2va.backend.protocol import (
     Work,
     decode_from_client,
     encode,
+    wire_options,
 )
 from napari_sa2va.backend.refusals import RefusedError
 from napari_sa2va.backend.wire_events import Receiving
 from napari_sa2va.core import events
 from napari_sa2va.core.errors import BackendError, InputError, Sa2VAError
 from napari_sa2va.core.frames import FrameSource
+from napari_sa2va.core.options import LoadOptions
 
 if TYPE_CHECKING:
     from napari_sa2va.backend.client import RemoteBackend
@@ -74,8 +76,8 @@ class RemoteSession:
         Is told how the server is.
     connector : Connector
         The way there.
-    model : str
-        As the server knows it.
+    opening : Open
+        What opens it: see `opening_of`.
     stack : FrameSource or ServerStack
         What it is about.
     sent : set of bytes
@@ -86,18 +88,15 @@ class RemoteSession:
         self,
         backend: RemoteBackend,
         connector: Connector,
-        model: str,
+        opening: Open,
         stack: FrameSource | ServerStack,
         sent: set[bytes],
     ) -> None:
         self._backend = backend
         self._connector = connector
         self._sender: FrameSender | None = None
-        if isinstance(stack, ServerStack):
-            self._opening = Open(model, path=str(stack.path))
-        else:
-            frames, height, width = stack.shape
-            self._opening = Open(model, shape=(int(frames), int(height), int(width)))
+        self._opening = opening
+        if not isinstance(stack, ServerStack):
             self._sender = FrameSender(stack, sent)
         self._lock = threading.RLock()
         self._journal = Journal()
@@ -540,6 +539,15 @@ class RemoteSession:
                 elif call.entry is not None:
                     self._interrupted = call
                 call.put(error)
+
+
+def opening_of(model: str, options: LoadOptions | None, stack: FrameSource | ServerStack) -> Open:
+    """The message that opens a session on a stack."""
+    how = None if options is None else wire_options(options)
+    if isinstance(stack, ServerStack):
+        return Open(model, path=str(stack.path), options=how)
+    frames, height, width = stack.shape
+    return Open(model, shape=(int(frames), int(height), int(width)), options=how)
 
 
 def _click(click: tuple[float, float, bool]) -> tuple[float, float, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import napari_sa2va
@@ -13,6 +14,7 @@ from napari_sa2va.core.devices import DeviceMemory
 from napari_sa2va.core.errors import Sa2VAError
 from napari_sa2va.core.events import Event, Failed, Finished, Mask, Progress
 from napari_sa2va.core.frames import FrameSource
+from napari_sa2va.core.options import DEFAULTS, LoadOptions
 
 if TYPE_CHECKING:
     from napari_sa2va.engine.engine import Engine
@@ -26,8 +28,10 @@ class LocalBackend:
 
     Parameters
     ----------
-    model, device, dtype : str
-        As `napari_sa2va.load` takes them.
+    model : str
+        As `napari_sa2va.load` takes it.
+    options : LoadOptions
+        How it is loaded.
     turns : Turns, optional
         Shared by all that use the device.
     embedding_budget : int, optional
@@ -37,13 +41,13 @@ class LocalBackend:
     def __init__(
         self,
         model: str = "nano",
-        device: str = "auto",
-        dtype: str = "auto",
+        options: LoadOptions = DEFAULTS,
         *,
         turns: Turns | None = None,
         embedding_budget: int | None = None,
     ) -> None:
-        self._arguments = (model, device, dtype)
+        self._model = model
+        self.options = options
         self._engine: Engine | None = None
         self._state: State = "idle"
         self._trouble = ""
@@ -54,13 +58,13 @@ class LocalBackend:
 
     @property
     def info(self) -> BackendInfo:
-        model, device, dtype = self._arguments
+        device, dtype = self.options.device, self.options.dtype
         engine, used, total = self._engine, 0, 0
         if engine is not None:
             device, dtype = engine.device, engine.dtype
             used, total = engine.memory
         return BackendInfo(
-            model,
+            self._model,
             self._state,
             device,
             dtype,
@@ -86,8 +90,8 @@ class LocalBackend:
         from napari_sa2va.engine.device_memory import read_device_memory
 
         engine = self._engine
-        _, device, dtype = self._arguments
-        return read_device_memory(device, dtype, 0 if engine is None else engine.weights_size)
+        held = 0 if engine is None else engine.weights_size
+        return read_device_memory(self.options.device, self.options.dtype, held)
 
     def close(self) -> None:
         with self._loading, self._turns.turn():
@@ -101,7 +105,7 @@ class LocalBackend:
             if self._engine is None:
                 self._state, self._trouble = "loading", ""
                 try:
-                    self._engine = napari_sa2va.load(*self._arguments)
+                    self._engine = napari_sa2va.load(self._model, **asdict(self.options))
                 except BaseException as error:
                     self._state, self._trouble = "failed", str(error)
                     raise

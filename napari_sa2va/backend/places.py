@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_sa2va.backend.base import Backend
+from napari_sa2va.core.options import DEFAULTS, LoadOptions
 
 THIS_PROCESS = "this process"
 CHILD_PROCESS = "child process"
@@ -13,8 +14,7 @@ CHILD_PROCESS = "child process"
 def make_backend(
     place: str = CHILD_PROCESS,
     model: str = "nano",
-    device: str = "auto",
-    dtype: str = "auto",
+    options: LoadOptions = DEFAULTS,
     *,
     token: str = "",
     certificate: Path | None = None,
@@ -27,8 +27,8 @@ def make_backend(
         ``"this process"``, ``"child process"`` or the URL of a server (``wss://gpu:8765``).
     model : str
         As the place knows it.
-    device, dtype : str
-        As `napari_sa2va.load` takes them; a server has its own.
+    options : LoadOptions
+        How the model is loaded; a server on the network has its own.
     token, certificate
         For a server: see `napari_sa2va.backend.connectors.ServerConnector`.
 
@@ -40,11 +40,12 @@ def make_backend(
     if place == THIS_PROCESS:
         from napari_sa2va.backend.local import LocalBackend
 
-        return LocalBackend(model, device, dtype)
+        return LocalBackend(model, options)
     from napari_sa2va.backend.client import RemoteBackend, ServerConnector
 
     if place == CHILD_PROCESS:
         from napari_sa2va.backend.process import ChildConnector, ChildSettings
 
-        return RemoteBackend(ChildConnector(ChildSettings(device, dtype)), model)
+        child = ChildConnector(ChildSettings(options.device))
+        return RemoteBackend(child, model, options)
     return RemoteBackend(ServerConnector(place, token, certificate), model)

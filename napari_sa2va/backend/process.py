@@ -47,7 +47,7 @@ class ChildSettings:
     Attributes
     ----------
     device, dtype : str
-        As `napari_sa2va.load` takes them.
+        As `napari_sa2va.load` takes them; a client may ask for another dtype.
     linger_seconds : float
         It ends when its last client has been gone for so long.
     idle_seconds : float

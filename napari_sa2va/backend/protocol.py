@@ -6,6 +6,7 @@ more than the message to be judged (is there such a frame?) is checked where it 
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -21,6 +22,14 @@ from napari_sa2va.backend.limits import (
     PART_BYTES,
 )
 from napari_sa2va.core.errors import BackendError, Remedy
+from napari_sa2va.core.options import (
+    Attention,
+    Dtype,
+    Grounding,
+    LoadOptions,
+    Offload,
+    Quantize,
+)
 
 VERSION = 1
 # `SentProgress.what` while events are skipped.
@@ -60,6 +69,33 @@ class WireMask(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"The mask's box {self.box} ends before it begins")
 
 
+class WireOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """See `napari_sa2va.core.options.LoadOptions`; the device is the server's."""
+
+    dtype: Dtype = "auto"
+    prompt_model: Name | None = None
+    grounding: Grounding = "auto"
+    quantize: Quantize | None = None
+    offload: Offload | None = None
+    attention: Attention = "sdpa"
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        self.load_options("auto")  # which refuses what does not go together
+
+    def load_options(self, device: str) -> LoadOptions:
+        """The same, on a device."""
+        return LoadOptions(device, **msgspec.structs.asdict(self))
+
+
+def wire_options(options: LoadOptions) -> WireOptions:
+    """Options as they are sent."""
+    told = asdict(options)
+    del told["device"]
+    prompt_model = None if options.prompt_model is None else str(options.prompt_model)
+    return WireOptions(**{**told, "prompt_model": prompt_model})
+
+
 # --- client to server ------------------------------------------------------------------------
 
 
@@ -71,11 +107,16 @@ class Hello(Message, frozen=True):
 
 
 class Open(Message, frozen=True):
-    """Open a session: on frames that the client sends, or on a stack of the server's own."""
+    """Open a session: on frames that the client sends, or on a stack of the server's own.
+
+    Without `options` the model is loaded as the server was told to; a server on the network, whose
+    owner decided, refuses others.
+    """
 
     model: Name
     shape: tuple[Size, Size, Size] | None = None
     path: Name | None = None
+    options: WireOptions | None = None
 
     def __post_init__(self) -> None:
         if (self.shape is None) == (self.path is None):
@@ -313,6 +354,12 @@ class SentToken(Message, frozen=True, tag="Token"):
     text: Text
 
 
+class SentReasoning(Message, frozen=True, tag="Reasoning"):
+    """A piece of what the model thinks before it answers."""
+
+    text: Text
+
+
 class SentObject(Message, frozen=True, tag="ObjectFound"):
     """A phrase was grounded."""
 
@@ -342,6 +389,7 @@ class SentFinished(Message, frozen=True, tag="Finished"):
     """`text` is the answer as the model wrote it; its objects were sent before."""
 
     text: Text | None = None
+    reasoning: Text = ""
 
 
 class SentFailed(Message, frozen=True, tag="Failed"):
@@ -358,7 +406,16 @@ class Stopped(Message, frozen=True):
     events: Count
 
 
-Body = SentToken | SentObject | SentMask | SentProgress | SentFinished | SentFailed | Stopped
+Body = (
+    SentToken
+    | SentReasoning
+    | SentObject
+    | SentMask
+    | SentProgress
+    | SentFinished
+    | SentFailed
+    | Stopped
+)
 ENDS = (SentFinished, SentFailed, Stopped)
 
 

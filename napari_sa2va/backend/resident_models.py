@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from napari_sa2va.backend.base import BackendInfo
 from napari_sa2va.backend.limits import Limits
 from napari_sa2va.backend.local import LocalBackend
+from napari_sa2va.backend.protocol import WireOptions
 from napari_sa2va.backend.refusals import RefusedError
 from napari_sa2va.backend.turns import Turns
 from napari_sa2va.core.devices import DeviceMemory
+from napari_sa2va.core.options import LoadOptions
 
 _BUSY_SECONDS = 60.0
 
@@ -23,8 +25,9 @@ class ResidentModels:
     ----------
     names : sequence of str or None
         What may be asked for; None: any.
-    device, dtype : str
-        As `napari_sa2va.load` takes them.
+    options : LoadOptions
+        How models are loaded. A client may ask for others, but for the device, where it may ask
+        for any model.
     limits : Limits
         How many at once.
     turns : Turns
@@ -34,22 +37,22 @@ class ResidentModels:
     def __init__(
         self,
         names: Sequence[str] | None,
-        device: str,
-        dtype: str,
+        options: LoadOptions,
         limits: Limits,
         turns: Turns,
     ) -> None:
         self.names = None if names is None else tuple(names)
-        self._device, self._dtype = device, dtype
+        self._options = options
         self._limits = limits
         self._turns = turns
         self._lock = threading.Lock()
         self._backends: dict[str, LocalBackend] = {}
         self._users: Counter[str] = Counter()
 
-    def acquire(self, name: str) -> LocalBackend:
+    def acquire(self, name: str, asked: WireOptions | None = None) -> LocalBackend:
         """The backend of a model, which stays until `release`."""
         unused: list[LocalBackend] = []
+        options = self._options if asked is None else asked.load_options(self._options.device)
         with self._lock:
             if self.names is not None and name not in self.names:
                 raise RefusedError(
@@ -57,12 +60,19 @@ class ResidentModels:
                     f"This server does not run {name!r}.",
                     f"It runs {', '.join(self.names)}.",
                 )
+            if self.names is not None and options != self._options:
+                raise RefusedError(
+                    "input",
+                    f"This server loads {name} with options of its own.",
+                    "Leave the options to the server, or ask who runs it to change them.",
+                )
+            if name in self._backends and self._backends[name].options != options:
+                unused.append(self._give_up(name))
             if name not in self._backends:
-                unused = self._make_room()
+                unused += self._make_room()
                 self._backends[name] = LocalBackend(
                     name,
-                    self._device,
-                    self._dtype,
+                    options,
                     turns=self._turns,
                     embedding_budget=self._limits.session_embedding_bytes,
                 )
@@ -85,7 +95,7 @@ class ResidentModels:
                 (
                     self._backends[name].info
                     if name in self._backends
-                    else BackendInfo(name, "idle", self._device, self._dtype),
+                    else BackendInfo(name, "idle", self._options.device, self._options.dtype),
                     self._users[name],
                 )
                 for name in known
@@ -113,6 +123,17 @@ class ResidentModels:
             self._backends.clear()
         for backend in backends:
             backend.close()
+
+    def _give_up(self, name: str) -> LocalBackend:
+        """A loaded model that is to be loaded in another way; refused where it is in use."""
+        if self._users[name]:
+            raise RefusedError(
+                "capacity",
+                f"The backend runs {name} with other options for another session.",
+                "Use the same options, or close its sessions.",
+                _BUSY_SECONDS,
+            )
+        return self._backends.pop(name)
 
     def _make_room(self) -> list[LocalBackend]:
         unused = []

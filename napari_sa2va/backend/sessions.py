@@ -19,6 +19,7 @@ from napari_sa2va.backend.resident_models import ResidentModels
 from napari_sa2va.backend.served_session import ServedSession
 from napari_sa2va.backend.turns import Turns
 from napari_sa2va.backend.wire_frames import WireFrames
+from napari_sa2va.core.options import DEFAULTS, LoadOptions
 
 _JOIN_SECONDS = 10.0
 
@@ -30,8 +31,8 @@ class Sessions:
     ----------
     models : sequence of str or None
         What they may ask for; None: any.
-    device, dtype : str
-        As `napari_sa2va.load` takes them.
+    options : LoadOptions
+        How models are loaded.
     data_roots : sequence of path or None
         Folders whose stacks they may open: see `DataRoots`.
     limits : Limits
@@ -41,8 +42,7 @@ class Sessions:
     def __init__(
         self,
         models: Sequence[str] | None = None,
-        device: str = "auto",
-        dtype: str = "auto",
+        options: LoadOptions = DEFAULTS,
         data_roots: Sequence[Path] | None = (),
         limits: Limits | None = None,
     ) -> None:
@@ -50,7 +50,7 @@ class Sessions:
         self.metrics = Metrics()
         self.turns = Turns()
         self.frames = FrameCache(self.limits.frame_bytes)
-        self.models = ResidentModels(models, device, dtype, self.limits, self.turns)
+        self.models = ResidentModels(models, options, self.limits, self.turns)
         self._roots = DataRoots(data_roots)
         self._lock = threading.Lock()
         self._sessions: dict[str, ServedSession] = {}
@@ -161,7 +161,7 @@ class Sessions:
 
     def _open(self, message: Open) -> ServedSession:
         path = None if message.path is None else self._roots.resolve(message.path)
-        backend = self.models.acquire(message.model)
+        backend = self.models.acquire(message.model, message.options)
         try:
             wire = None
             if message.shape is not None:

@@ -10,11 +10,21 @@ from napari_sa2va.backend.protocol import (
     SentMask,
     SentObject,
     SentProgress,
+    SentReasoning,
     SentToken,
     Stopped,
 )
 from napari_sa2va.core.answers import Answer, SegmentedObject
-from napari_sa2va.core.events import Event, Failed, Finished, Mask, ObjectFound, Progress, Token
+from napari_sa2va.core.events import (
+    Event,
+    Failed,
+    Finished,
+    Mask,
+    ObjectFound,
+    Progress,
+    Reasoning,
+    Token,
+)
 from napari_sa2va.core.masks import PackedMasks
 
 
@@ -23,6 +33,8 @@ def to_body(event: Event) -> Body:
     match event:
         case Token(text):
             return SentToken(text)
+        case Reasoning(text):
+            return SentReasoning(text)
         case ObjectFound(object_id, phrase, span):
             return SentObject(object_id, phrase, span)
         case Mask(frame, object_id, mask, score):
@@ -30,7 +42,7 @@ def to_body(event: Event) -> Body:
         case Progress(done, total, what):
             return SentProgress(done, total, what)
         case Finished(answer):
-            return SentFinished(None if answer is None else answer.text)
+            return SentFinished() if answer is None else SentFinished(answer.text, answer.reasoning)
         case Failed(message, hint, remedy):
             return SentFailed(message, hint, remedy)
 
@@ -53,6 +65,8 @@ class Receiving:
         match body:
             case SentToken(text):
                 return Token(text)
+            case SentReasoning(text):
+                return Reasoning(text)
             case SentObject(object_id, phrase, span):
                 self._objects[object_id] = SegmentedObject(
                     object_id, phrase, span, PackedMasks(self._shape)
@@ -67,9 +81,10 @@ class Receiving:
                 return Mask(frame, object_id, mask, score)
             case SentProgress(done, total, what):
                 return Progress(done, total, what)
-            case SentFinished(text):
-                answer = None if text is None else Answer(text, list(self._objects.values()))
-                return Finished(answer)
+            case SentFinished(None):
+                return Finished()
+            case SentFinished(str(text), reasoning):
+                return Finished(Answer(text, list(self._objects.values()), reasoning))
             case SentFailed(message, hint, remedy):
                 return Failed(message, hint, remedy)
             case Stopped():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from napari_sa2va.core.masks import BoolMask, PackedMasks
 
-_SPECIAL_TOKENS = re.compile(r"<\|[^|>]*\|>|</?(?:p|vp|img)>|<IMG_CONTEXT>")
+_SPECIAL_TOKENS = re.compile(r"<\|[^|>]*\|>|</?(?:p|vp|img|answer)>|<IMG_CONTEXT>")
 
 
 def plain_text(text: str) -> str:
@@ -60,11 +60,15 @@ class Answer:
     text : str
         As the model wrote it, special tokens included.
     objects : list of SegmentedObject
-        One per ``[SEG]`` that it wrote, in order.
+        One per ``[SEG]`` in the text, in order.
+    reasoning : str
+        What the model thought before, between ``<think>`` and ``</think>``; empty if it did not.
+        It points at nothing: a ``[SEG]`` in it is a thought, and makes no object.
     """
 
     text: str
     objects: list[SegmentedObject] = field(default_factory=list)
+    reasoning: str = ""
 
     @property
     def plain(self) -> str:

@@ -22,6 +22,13 @@ class Token:
 
 
 @dataclass(frozen=True)
+class Reasoning:
+    """A piece of what the model thinks before it answers; it is not part of the answer's text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class ObjectFound:
     """The model grounded a phrase.
 
@@ -94,4 +101,4 @@ class Failed:
     remedy: Remedy = ""
 
 
-Event = Token | ObjectFound | Mask | Progress | Finished | Failed
+Event = Token | Reasoning | ObjectFound | Mask | Progress | Finished | Failed

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 from napari_sa2va.core.errors import InputError
 
-QUANTIZE = ("int8", "int4")
-OFFLOAD = ("tracking",)
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Grounding = Literal["auto", "sa2va", "sa2va-i"]
+Quantize = Literal["int8", "int4"]
+Offload = Literal["tracking"]
+Attention = Literal["sdpa", "flash_attention_2"]
+
+DTYPES: tuple[str, ...] = get_args(Dtype)
+GROUNDINGS: tuple[str, ...] = get_args(Grounding)
+QUANTIZE: tuple[str, ...] = get_args(Quantize)
+OFFLOAD: tuple[str, ...] = get_args(Offload)
+ATTENTION: tuple[str, ...] = get_args(Attention)
 
 
 @dataclass(frozen=True)
@@ -26,17 +36,27 @@ class LoadOptions:
     grounding: str = "auto"
     quantize: str | None = None
     offload: str | None = None
+    attention: str = "sdpa"
+    compile: bool = False
 
     def __post_init__(self) -> None:
-        for name, value, known in (
-            ("quantize", self.quantize, QUANTIZE),
-            ("offload", self.offload, OFFLOAD),
-        ):
-            if value is not None and value not in known:
-                raise InputError(
-                    f"{name}={value!r} is not known.", f"Use None, {', '.join(map(repr, known))}."
-                )
+        _check("dtype", self.dtype, DTYPES)
+        _check("grounding", self.grounding, GROUNDINGS)
+        _check("attention", self.attention, ATTENTION)
+        _check("quantize", self.quantize, (None, *QUANTIZE))
+        _check("offload", self.offload, (None, *OFFLOAD))
         if self.quantize and self.offload:
             raise InputError(
                 "Quantised weights do not go together with offload.", "Choose one of them."
             )
+        if self.compile and (self.quantize or self.offload):
+            other = "quantised weights" if self.quantize else "offload"
+            raise InputError(f"compile does not go together with {other}.", "Choose one of them.")
+
+
+def _check(name: str, value: Any, known: tuple[Any, ...]) -> None:
+    if value not in known:
+        raise InputError(f"{name}={value!r} is not known.", f"Use {', '.join(map(repr, known))}.")
+
+
+DEFAULTS = LoadOptions()

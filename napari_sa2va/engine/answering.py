@@ -10,7 +10,15 @@ import torch
 from torch import Tensor
 
 from napari_sa2va.core.answers import Answer, SegmentedObject
-from napari_sa2va.core.events import Event, Finished, Mask, ObjectFound, Progress, Token
+from napari_sa2va.core.events import (
+    Event,
+    Finished,
+    Mask,
+    ObjectFound,
+    Progress,
+    Reasoning,
+    Token,
+)
 from napari_sa2va.core.masks import BoolMask, PackedMasks
 from napari_sa2va.engine.chat import Chat, Turn
 from napari_sa2va.engine.fitting import Fitting
@@ -18,7 +26,7 @@ from napari_sa2va.engine.looking import Looking
 from napari_sa2va.engine.runtime import Runtime
 from napari_sa2va.engine.tracker import TrackedMask
 from napari_sa2va.engine.trackers import Trackers
-from napari_sa2va.engine.writing import Writing
+from napari_sa2va.engine.writing import Piece, Writing
 
 
 @dataclass(frozen=True)
@@ -77,18 +85,19 @@ class Answering:
         """Write the answer and ground it; the turn is handed over once it is written."""
         yield Progress(0, len(question.frames), "looking at frames")
         visual = self.looking.look(question.frames, question.regions)
-        writing = Writing(self.runtime.tokens, question.text)
+        opened = self.chat.begins_with_reasoning
+        writing = Writing(self.runtime.tokens, question.text, opened)
         embeddings: dict[int, Tensor] = {}
         objects: dict[int, SegmentedObject] = {}
         prompt = self.chat.prompt(visual, question.past, question.text)
         for step in self.chat.stream(prompt, visual):
-            piece, found = writing.add(step.token)
-            if step.hidden is None:  # what ends the answer is not for a reader's eyes
+            if step.hidden is None:
+                yield from _told(writing.end(step.token))
                 break
-            if piece:
-                yield Token(piece)
-            if found is not None:
-                phrase, span = found
+            piece = writing.add(step.token)
+            yield from _told(piece)
+            if piece.found is not None:
+                phrase, span = piece.found
                 object_id = self.begin(phrase)
                 objects[object_id] = SegmentedObject(
                     object_id, phrase, span, PackedMasks(self.shape)
@@ -97,12 +106,11 @@ class Answering:
                     partial(project, self.runtime, step.hidden)
                 )
                 yield ObjectFound(object_id, phrase, span)
-        if tail := writing.flush():
-            yield Token(tail)
+        yield from _told(writing.end())
         remember(writing.turn(self.chat.stop_ids))
         if embeddings:
             yield from self._ground(question, embeddings, objects)
-        yield Finished(Answer(writing.text, list(objects.values())))
+        yield Finished(Answer(writing.text, list(objects.values()), writing.reasoning))
 
     def _ground(
         self,
@@ -135,6 +143,13 @@ class Answering:
                     yield event
                 done += 1
                 yield Progress(done, total, "frames")
+
+
+def _told(piece: Piece) -> Iterator[Event]:
+    if piece.reasoning:
+        yield Reasoning(piece.reasoning)
+    if piece.answer:
+        yield Token(piece.answer)
 
 
 @torch.inference_mode()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from napari_sa2va.core.errors import InputError
+from napari_sa2va.core.reasoning import THINK_START
 from napari_sa2va.engine.fitting import Fitting
 from napari_sa2va.models.language import LanguageSide, Visual
 from napari_sa2va.models.sa2va import Sa2VA
@@ -28,7 +29,7 @@ class Turn:
     user, answer : str
         The texts; the answer without the token that ends it.
     ids : tuple of int, optional
-        The answer's token ids, where the model wrote it.
+        The answer's token ids, where the model wrote it and nothing before it.
     """
 
     user: str
@@ -81,6 +82,11 @@ class Chat:
         self._placeholder = tokens.id(self._language.placeholder)
         self.forget()
 
+    @property
+    def begins_with_reasoning(self) -> bool:
+        """Whether the prompt has begun the model's reasoning already."""
+        return THINK_START in self._template.begins_answer
+
     def prompt(self, visual: Visual, history: Sequence[Turn], text: str) -> list[int]:
         """Token ids up to where the answer begins."""
         markup, template = self._tokens.encode_markup, self._template
@@ -93,7 +99,8 @@ class Chat:
             ids += markup(template.after_answer)
             images = ""
         ids += markup(template.before_user) + markup(images)
-        return ids + self._tokens.encode_text(text.strip()) + markup(template.before_answer)
+        ids += self._tokens.encode_text(text.strip())
+        return ids + markup(template.before_answer + template.begins_answer)
 
     def stream(
         self, ids: Sequence[int], visual: Visual, limit: int = MAX_NEW_TOKENS

@@ -7,6 +7,7 @@ from typing import Any
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.frames import as_frames
 from napari_sa2va.core.options import LoadOptions
+from napari_sa2va.engine.acceleration import check_attention, check_compiler
 from napari_sa2va.engine.fitting import in_words
 from napari_sa2va.engine.offload import Offload
 from napari_sa2va.engine.runtime import (
@@ -25,7 +26,8 @@ from napari_sa2va.models.checkpoint import (
     load_model,
     load_prompt_model,
 )
-from napari_sa2va.models.grounding import drop_first_decoder
+from napari_sa2va.models.grounding import compile_image_encoder, drop_first_decoder
+from napari_sa2va.models.thinking import begin_of_answers
 from napari_sa2va.models.tokens import Tokens
 
 
@@ -53,6 +55,9 @@ class Engine:
         dtype = choose_dtype(options.dtype, device)
         if options.offload:
             check_offload(device)
+        check_attention(options.attention, device, dtype)
+        if options.compile:
+            check_compiler(device)
         folder = find_model(str(model))
         tokens = Tokens(folder)
         two_decoders = carries_second_decoder(folder)
@@ -62,9 +67,14 @@ class Engine:
         with in_words(device):
             if beside is not None:  # before the large one: errors are told at once
                 clicked = load_prompt_model(find_model(str(beside)), device)
-            network = load_model(folder, device, dtype, options.quantize)
+            network = load_model(folder, device, dtype, options.quantize, options.attention)
         if two_decoders and way == SA2VA:
             drop_first_decoder(network.grounding)
+        if options.compile:
+            network.compile_parts()
+            if clicked is not None:
+                compile_image_encoder(clicked)
+        network.language.begin_answers(begin_of_answers(folder))
         offload = Offload(network.language, device) if options.offload else None
         return cls(Runtime(network, tokens, device, dtype, clicked, way, offload), str(model))
 
@@ -93,7 +103,8 @@ class Engine:
         """Bytes of the weights on the device; 0 once the engine is closed."""
         if self._runtime is None:
             return 0
-        return sum(weight.nbytes for weight in self._runtime.model.parameters())
+        networks = (self._runtime.model, self._runtime.prompt_model)
+        return sum(w.nbytes for one in networks if one is not None for w in one.parameters())
 
     @property
     def memory(self) -> tuple[int, int]:

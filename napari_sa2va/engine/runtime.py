@@ -149,14 +149,10 @@ def choose_grounding(grounding: str, two_decoders: bool, prompt_model: bool, mod
     Raises
     ------
     InputError
-        The name is not known, or SAM 2's own weights are not there.
+        SAM 2's own weights are not there.
     """
     if grounding == "auto":
         return SA2VA_I if two_decoders else SA2VA
-    if grounding not in (SA2VA, SA2VA_I):
-        raise InputError(
-            f"The grounding {grounding!r} is not known.", f"Use auto, {SA2VA} or {SA2VA_I}."
-        )
     if grounding == SA2VA_I and not (two_decoders or prompt_model):
         raise InputError(
             f"{SA2VA_I} propagates by SAM 2's own weights, and {model} does not carry them.",

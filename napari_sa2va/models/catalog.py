@@ -14,7 +14,6 @@ from napari_sa2va.models.known import (
     PUBLISHED,
     SA2VA,
     KnownModel,
-    Parameters,
 )
 from napari_sa2va.models.pins import Pin, forget, read_record, write_record
 from napari_sa2va.models.shapes import count_parameters
@@ -98,13 +97,8 @@ def _entry_or_problem(name: str) -> Entry:
 
 def learn(known: KnownModel, pin: Pin) -> KnownModel:
     """What is known once the Hub has been asked: its word goes before what was seen earlier."""
-    parameters = known.parameters
-    if known in PUBLISHED and parameters is None and (pin.parameters or 0) > known.grounding:
-        # Every published one has the same SAM 2; the Hub tells only the sum.
-        parameters = Parameters((pin.parameters or 0) - known.grounding, known.grounding)
     return replace(
         known,
-        parameters=parameters,
         licence=pin.licence or known.licence,
         languages=pin.languages or known.languages,
         revision=pin.revision,

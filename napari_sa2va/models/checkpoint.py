@@ -42,6 +42,7 @@ def load_model(
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
     quantize: str | None = None,
+    attention: str = "sdpa",
 ) -> Sa2VA:
     """Load a checkpoint folder in the official layout.
 
@@ -56,6 +57,8 @@ def load_model(
         Of the language side. SAM 2 keeps float32 weights: its memory accumulates errors.
     quantize : str, optional
         ``"int8"`` or ``"int4"``: the LLM's weights; see `Quantizer`.
+    attention : str
+        Of the LLM, by transformers' name of it.
 
     Raises
     ------
@@ -78,6 +81,8 @@ def load_model(
     _tie_embeddings(announced, model.language)
     _check(model, announced, folder)
     _fill(model, files, torch.device(device), dtype, quantizer)
+    if attention != "sdpa":  # with which all parts are built
+        model.language.use_attention(attention)
     return model.eval().requires_grad_(False)
 
 

@@ -215,6 +215,11 @@ def encode_image(sam2: SAM2Base, pixels: Tensor) -> FrameFeatures:
     return FrameFeatures(*own, top, _projected(sam2.sam_mask_decoder_modified, stride4, stride8))
 
 
+def compile_image_encoder(sam2: SAM2Base) -> None:
+    """Compile it with ``torch.compile`` when it is first used, in place."""
+    sam2.image_encoder.compile(dynamic=False)
+
+
 def _projected(decoder: MaskDecoder, stride4: Tensor, stride8: Tensor) -> tuple[Tensor, Tensor]:
     """High-resolution features as a decoder wants them."""
     return decoder.conv_s0(stride4), decoder.conv_s1(stride8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -34,13 +34,18 @@ _NOT_SETTINGS = (
 
 @dataclass(frozen=True)
 class ChatTemplate:
-    """How turns are written: ``user`` and ``assistant`` around the texts, and what ends a turn."""
+    """How turns are written: ``user`` and ``assistant`` around the texts, and what ends a turn.
+
+    `begins_answer` stands only before the answer that is to be written: ``<think>`` where a model
+    was taught to reason first.
+    """
 
     before_user: str
     before_answer: str
     after_answer: str
     stop_words: tuple[str, ...]
     start: str = ""
+    begins_answer: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ class LanguageSide(nn.Module, ABC):
     placeholder: str
     weight_names: WeightNames
     tied: bool
+    _compiled_step: Callable[..., Any] | None = None
 
     @property
     @abstractmethod
@@ -143,7 +149,10 @@ class LanguageSide(nn.Module, ABC):
         if deepstack:
             everywhere = torch.ones_like(embeddings[None, :, 0], dtype=torch.bool)
             extra = {"visual_pos_masks": everywhere, "deepstack_visual_embeds": list(deepstack)}
-        out = self.decoder(
+        # A step is the same a thousand times; prompts differ in length, and each is read once.
+        is_step = len(embeddings) == 1 and not deepstack
+        run = self._compiled_step if is_step and self._compiled_step else self.decoder
+        out = run(
             inputs_embeds=embeddings[None],
             position_ids=positions,
             past_key_values=cache,
@@ -152,6 +161,19 @@ class LanguageSide(nn.Module, ABC):
         )
         hidden: Tensor = out.last_hidden_state[0]
         return hidden
+
+    def begin_answers(self, text: str) -> None:
+        """Write a text before each answer, which the model goes on with."""
+        self.template = replace(self.template, begins_answer=text)
+
+    def compile_step(self) -> None:
+        """Let `read` run the LLM compiled where it reads one token; compiled at the first one."""
+        # Keys and values grow: one program for all lengths, or each token would be compiled anew.
+        self._compiled_step = torch.compile(self.decoder.forward, dynamic=True)
+
+    def use_attention(self, name: str) -> None:
+        """Let the LLM use another implementation of attention, by transformers' name of it."""
+        self.decoder.set_attn_implementation(name)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits (..., vocabulary) of hidden states (..., hidden)."""

@@ -8,6 +8,7 @@ import torch
 from sam2.modeling.sam2_base import SAM2Base
 from torch import nn
 
+from napari_sa2va.models.grounding import compile_image_encoder
 from napari_sa2va.models.language import LanguageSide
 
 
@@ -38,6 +39,11 @@ class Sa2VA(nn.Module):
             nn.ReLU(inplace=True),
             nn.Linear(hidden, grounding.hidden_dim),
         )
+
+    def compile_parts(self) -> None:
+        """Compile SAM 2's image encoder and the LLM's step, each when it is first used."""
+        compile_image_encoder(self.grounding)
+        self.language.compile_step()
 
     @property
     def device(self) -> torch.device:

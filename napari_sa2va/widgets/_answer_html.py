@@ -9,7 +9,8 @@ from html import escape
 from napari_sa2va.core.answers import plain_text
 from napari_sa2va.core.events import ObjectFound
 
-OBJECT_LINK = "object:"
+OBJECT_LINK, REASONING_LINK = "object:", "reasoning:"
+_QUIET = "color:#808080;text-decoration:none"
 _SEG = "[SEG]"
 
 Color = Callable[[int], tuple[float, float, float]]
@@ -27,17 +28,35 @@ class Message:
         The model's text is raw, special tokens included: spans count in it.
     found : list of ObjectFound
         What the text points at.
+    reasoning : str
+        What the model thought before, raw, too.
+    is_open : bool
+        Whether the reasoning is shown, or only that there is one.
     """
 
     role: str
     text: str = ""
     found: list[ObjectFound] = field(default_factory=list)
+    reasoning: str = ""
+    is_open: bool = False
 
     def html(self, color: Color) -> str:
         """The message as rich text."""
         if self.role == "model":
             return answer_html(self.text, self.found, color)
         return _lines(escape(self.text))
+
+
+def reasoning_html(message: Message, number: int) -> str:
+    """A message's reasoning as quiet rich text that a click opens and closes; empty without one."""
+    if not message.reasoning:
+        return ""
+    sign, more = "▾" if message.is_open else "▸", "" if message.text else "…"
+    link = f'<a href="{REASONING_LINK}{number}" style="{_QUIET}">{sign} Reasoning{more}</a><br>'
+    if not message.is_open:
+        return link
+    text = _between(message.reasoning, keep_seg=False).strip()
+    return f'{link}<span style="{_QUIET}"><i>{_lines(text)}</i></span><br>'
 
 
 def answer_html(raw: str, found: Iterable[ObjectFound], color: Color) -> str:

@@ -17,7 +17,13 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sa2va.core.events import ObjectFound
-from napari_sa2va.widgets._answer_html import OBJECT_LINK, Color, Message
+from napari_sa2va.widgets._answer_html import (
+    OBJECT_LINK,
+    REASONING_LINK,
+    Color,
+    Message,
+    reasoning_html,
+)
 from napari_sa2va.widgets._sent import LOOKS
 
 _WELCOME = "Answers point at objects: click them."
@@ -124,6 +130,11 @@ class ChatPanel(QWidget):
         self._messages[-1].text += text
         self._draw_last()
 
+    def grow_reasoning(self, text: str) -> None:
+        """The model thought more, before its answer."""
+        self._messages[-1].reasoning += text
+        self._draw_last()
+
     def ground_answer(self, found: ObjectFound) -> None:
         """Part of the last answer points at an object."""
         self._messages[-1].found.append(found)
@@ -174,7 +185,8 @@ class ChatPanel(QWidget):
         body = message.html(self._color)
         if message.role == "note":
             return f"<i>{body}</i>"
-        return f"<b>{_NAMES[message.role]}</b>&nbsp; {body}"
+        thoughts = reasoning_html(message, len(self._messages) - 1)
+        return f"<b>{_NAMES[message.role]}</b>&nbsp; {thoughts}{body}"
 
     def _end(self) -> QTextCursor:
         cursor = QTextCursor(self.transcript.document())
@@ -190,3 +202,10 @@ class ChatPanel(QWidget):
         link = url.toString()
         if link.startswith(OBJECT_LINK):
             self.object_clicked.emit(int(link.removeprefix(OBJECT_LINK)))
+        elif link.startswith(REASONING_LINK):
+            message = self._messages[int(link.removeprefix(REASONING_LINK))]
+            message.is_open = not message.is_open
+            bar = self.transcript.verticalScrollBar()
+            place = bar.value()
+            self.redraw()
+            bar.setValue(place)

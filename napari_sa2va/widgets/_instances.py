@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from napari_sa2va.backend.base import BackendSession
 from napari_sa2va.core.errors import Sa2VAError
-from napari_sa2va.core.events import Event, Failed, Mask, ObjectFound, Progress, Token
+from napari_sa2va.core.events import Event, Failed, Mask, ObjectFound, Progress, Reasoning, Token
 from napari_sa2va.core.masks import BoolMask
 from napari_sa2va.core.regions import Region
 from napari_sa2va.core.review import measure
@@ -53,7 +53,7 @@ def apply_pieces(work: Work, session: BackendSession, events: Iterator[Event]) -
                     yield from _write_pieces(work, found[event.object_id], event)
                 case Failed(message, hint):
                     raise Sa2VAError(message, hint)
-                case Token() | Progress():
+                case Token() | Reasoning() | Progress():
                     yield event
     for object_id in found:
         session.remove(object_id)

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_sa2va.core.units import readable_size
 from napari_sa2va.models.catalog import Entry, page_url
 from napari_sa2va.models.known import SAM2
+from napari_sa2va.widgets._load_options import LoadOptionsPanel
 from napari_sa2va.widgets._model_facts import (
     details,
     device_line,
@@ -66,6 +67,7 @@ class ModelsWindow(QDialog):
         self.refused = _text_label(self)
         self.table = ModelTable(store, self)
         self.device = _text_label(self)
+        self.options = LoadOptionsPanel(self)
         self.title = QLabel(self)
         self.title.setStyleSheet("font-weight: bold")
         self.facts = _text_label(self)
@@ -97,6 +99,7 @@ class ModelsWindow(QDialog):
         """Whether the dock takes another model now."""
         if usable != self._usable:
             self._usable = usable
+            self.options.set_usable(usable)
             self._show_selected()
 
     def show_in_use(self, name: str) -> None:
@@ -137,6 +140,7 @@ class ModelsWindow(QDialog):
         layout.addWidget(self.refused)
         layout.addWidget(self.table, 1)
         layout.addWidget(self.device)
+        layout.addWidget(self.options)
         layout.addSpacing(6)
         for widget in (self.title, self.facts):
             layout.addWidget(widget)
@@ -158,6 +162,7 @@ class ModelsWindow(QDialog):
         self.ask.clicked.connect(self._on_ask)
         self.page.clicked.connect(self._on_page)
         self.store.listed.connect(self._show_all)
+        self.store.listed.connect(lambda: self.options.show_prompt_models(self.store.entries))
         self.store.changed.connect(self._on_changed)
         self.store.ended.connect(self._on_ended)
         self.store.added.connect(self._on_added)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from napari.qt.threading import GeneratorWorker, create_worker
 from napari.utils.progress import cancelable_progress
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sa2va.core.errors import Sa2VAError
-from napari_sa2va.core.events import Failed, Finished, Progress, Token
+from napari_sa2va.core.events import Failed, Finished, Progress, Reasoning, Token
 from napari_sa2va.widgets._updates import Update
 
 # Tokens come faster than anybody reads: they are handed on a few dozen times a second.
@@ -151,17 +152,19 @@ def guarded(request: Iterator[Update], at_end: Callable[[], None]) -> Iterator[U
 
 
 def _batched(request: Iterator[Update]) -> Iterator[Update]:
-    held, last = "", 0.0
+    held: Token | Reasoning | None = None
+    last = 0.0
     for update in request:
-        if isinstance(update, Token):
-            held += update.text
+        if held is not None and not isinstance(update, type(held)):
+            yield held
+            held = None
+        if isinstance(update, Token | Reasoning):
+            if held is not None:
+                update = replace(update, text=held.text + update.text)
             if time.monotonic() - last < _TOKEN_SECONDS:
+                held = update
                 continue
-            last = time.monotonic()
-            update, held = Token(held), ""
-        elif held:
-            yield Token(held)
-            held = ""
+            last, held = time.monotonic(), None
         yield update
-    if held:
-        yield Token(held)
+    if held is not None:
+        yield held

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QFrame, QSplitter, QVBoxLayout, QWidget
 from napari_sa2va.backend.base import Backend
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.events import ObjectFound
+from napari_sa2va.core.options import DEFAULTS, LoadOptions
 from napari_sa2va.models.known import BUNDLED
 from napari_sa2va.widgets._backend_line import BackendLine
 from napari_sa2va.widgets._chat_panel import ChatPanel
@@ -55,6 +56,7 @@ class Sa2VAWidget(QWidget):
         self._docked = False
         self._model_is_given = backend is not None
         self._running = ""
+        self._options = DEFAULTS
 
         self.backend_line = BackendLine(self)
         self.picker = StackPicker(viewer, self)
@@ -98,6 +100,7 @@ class Sa2VAWidget(QWidget):
         self.backend_line.model_chosen.connect(self.choose_model)
         self.backend_line.list_wanted.connect(self.show_models)
         self.models_window.model_wanted.connect(self.choose_model)
+        self.models_window.options.options_wanted.connect(self.choose_options)
         self.picker.changed.connect(self._on_stack_changed)
         self.prompts.submitted.connect(self.segment)
         self.prompts.points_wanted.connect(self.add_points)
@@ -130,6 +133,7 @@ class Sa2VAWidget(QWidget):
         self.workbench.object_found.connect(self._on_object_found)
         self.workbench.object_known.connect(self._on_object_known)
         self.workbench.answer_grew.connect(self._on_answer_grew)
+        self.workbench.reasoning_grew.connect(self._on_reasoning_grew)
         self.workbench.conversation_began.connect(self.chat.begin_anew)
         self.workbench.label_selected.connect(self._on_label_selected)
         self.workbench.recolored.connect(self.chat.redraw)
@@ -221,9 +225,19 @@ class Sa2VAWidget(QWidget):
         """Use another model from now on; objects stay."""
         self._attempt(partial(self._choose_model, model))
 
+    def choose_options(self, options: LoadOptions) -> None:
+        """Load models in this way from now on; objects stay."""
+        self._attempt(partial(self._choose_options, options))
+
+    def _choose_options(self, options: LoadOptions) -> None:
+        self._options = options
+        self.models_window.options.show_options(options)
+        self._choose_model(self.workbench.sessions.info.model)
+        self.models.refresh()  # what fits depends on the precision
+
     def _choose_model(self, model: str) -> None:
         self.workbench.sessions.end()
-        self.workbench.sessions = sessions_on(None, model)
+        self.workbench.sessions = sessions_on(None, model, self._options)
         self.backend_line.show_model(model)
         self.models_window.show_in_use(model)
         self._show_info()
@@ -367,6 +381,10 @@ class Sa2VAWidget(QWidget):
     def _on_answer_grew(self, text: str) -> None:
         if self._running == "Ask":
             self.chat.grow_answer(text)
+
+    def _on_reasoning_grew(self, text: str) -> None:
+        if self._running == "Ask":
+            self.chat.grow_reasoning(text)
 
     def _show_info(self) -> None:
         running = self.workbench.runner.is_running

@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 
 from napari_sa2va.backend.base import Backend, BackendInfo, BackendSession
 from napari_sa2va.core.devices import DeviceMemory
 from napari_sa2va.core.errors import Sa2VAError
 from napari_sa2va.core.events import Progress
+from napari_sa2va.core.options import DEFAULTS, LoadOptions
 from napari_sa2va.models.catalog import bring_model
 from napari_sa2va.widgets._frames import ViewedFrames
 
@@ -184,7 +186,7 @@ class Sessions:
             self.remove(session, self._forgotten.pop())
 
 
-def sessions_on(backend: Backend | None, model: str) -> Sessions:
+def sessions_on(backend: Backend | None, model: str, options: LoadOptions = DEFAULTS) -> Sessions:
     """Sessions on a given backend, else on a model in this process."""
     if backend is not None:
         return Sessions(lambda: backend, backend.info.model)
@@ -192,14 +194,15 @@ def sessions_on(backend: Backend | None, model: str) -> Sessions:
     def local() -> Backend:
         from napari_sa2va.backend.local import LocalBackend
 
-        return LocalBackend(model=model, device="auto", dtype="auto")
+        return LocalBackend(model, options)
 
-    return Sessions(local, model, partial(_bring, model))
+    models = [model, *([options.prompt_model] if options.prompt_model else [])]
+    return Sessions(local, model, partial(_bring, models))
 
 
-def _bring(model: str) -> Iterator[Progress]:
-    """Download a model, counted in megabytes."""
-    for transfer in bring_model(model):
+def _bring(models: Iterable[str]) -> Iterator[Progress]:
+    """Download models, counted in megabytes."""
+    for transfer in chain.from_iterable(map(bring_model, models)):
         if transfer.total:
             done, total = transfer.done // _MEGABYTE, transfer.total // _MEGABYTE
             yield Progress(done, total, "downloading the model: megabyte")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_sa2va.core.events import Failed, Finished, ObjectFound, Progress, Token
+from napari_sa2va.core.events import Failed, Finished, ObjectFound, Progress, Reasoning, Token
 from napari_sa2va.core.review import MaskFacts
 
 
@@ -40,6 +40,7 @@ class ConversationBegan:
 
 Update = (
     Token
+    | Reasoning
     | ConversationBegan
     | ObjectFound
     | MaskWritten

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from napari_sa2va.backend.base import BackendSession
 from napari_sa2va.core.errors import Sa2VAError
-from napari_sa2va.core.events import Event, Failed, Mask, ObjectFound, Progress, Token
+from napari_sa2va.core.events import Event, Failed, Mask, ObjectFound, Progress, Reasoning, Token
 from napari_sa2va.core.masks import BoolMask
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.regions import Region
@@ -110,7 +110,7 @@ def apply(
                         yield MaskWritten(event.frame, label, event.score, facts)
                 case Failed(message, hint):
                     raise Sa2VAError(message, hint)
-                case Token() | Progress():
+                case Token() | Reasoning() | Progress():
                     yield event
     for label in twins:
         work.sessions.remove(session, label)

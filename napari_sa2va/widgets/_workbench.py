@@ -10,7 +10,7 @@ from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import QObject, Signal
 
 from napari_sa2va.core.errors import InputError
-from napari_sa2va.core.events import Failed, ObjectFound, Progress, Token
+from napari_sa2va.core.events import Failed, ObjectFound, Progress, Reasoning, Token
 from napari_sa2va.core.prompts import FramePrompts
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.review import MaskFacts
@@ -56,8 +56,8 @@ class Workbench(QObject):
         The run found an object; a part of the answer points at it.
     object_known : (int, int)
         The first of these objects, just found, is the second, which is kept.
-    answer_grew : str
-        More text of an answer, as the model writes it.
+    answer_grew, reasoning_grew : str
+        More text of an answer, or of what the model thinks before it, as the model writes it.
     conversation_began
         What was said before is forgotten: what is sent has changed.
     label_selected : int
@@ -75,6 +75,7 @@ class Workbench(QObject):
     object_found = Signal(object)
     object_known = Signal(int, int)
     answer_grew = Signal(str)
+    reasoning_grew = Signal(str)
     conversation_began = Signal()
     label_selected = Signal(int)
     masks_changed = Signal(object)
@@ -261,6 +262,8 @@ class Workbench(QObject):
         match update:
             case Token(text):
                 self.answer_grew.emit(text)
+            case Reasoning(text):
+                self.reasoning_grew.emit(text)
             case ConversationBegan():
                 self.conversation_began.emit()
             case ObjectFound():

@@ -13,6 +13,7 @@ from napari_sa2va.backend.client import RemoteBackend
 from napari_sa2va.backend.connectors import ServerConnector
 from napari_sa2va.backend.local import LocalBackend
 from napari_sa2va.backend.process import ChildConnector, ChildSettings
+from napari_sa2va.core.options import LoadOptions
 from tests.backend.serving import TOKEN, Served, make_stack, running_server
 
 
@@ -41,7 +42,7 @@ def server(tiny_folder: Path) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def reference(tiny_folder: Path) -> Iterator[LocalBackend]:
     """What all places are compared with."""
-    backend = LocalBackend(str(tiny_folder), "cpu", "float32")
+    backend = LocalBackend(str(tiny_folder), LoadOptions("cpu", "float32"))
     yield backend
     backend.close()
 
@@ -57,6 +58,6 @@ def backend(request: pytest.FixtureRequest, tiny_folder: Path) -> Iterator[Backe
         settings = ChildSettings("cpu", "float32", linger_seconds=1.0)
         backend = RemoteBackend(ChildConnector(settings), str(tiny_folder))
     else:
-        backend = LocalBackend(str(tiny_folder), "cpu", "float32")
+        backend = LocalBackend(str(tiny_folder), LoadOptions("cpu", "float32"))
     yield backend
     backend.close()

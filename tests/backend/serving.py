@@ -34,6 +34,7 @@ from napari_sa2va.backend.protocol import (
 from napari_sa2va.backend.serve import Service, listen
 from napari_sa2va.backend.sessions import Sessions
 from napari_sa2va.core.events import Event, Failed, Finished, Mask
+from napari_sa2va.core.options import LoadOptions
 
 REPOSITORY = Path(__file__).parents[2]
 TOKEN = "a-token-for-tests"
@@ -83,10 +84,14 @@ class Served:
 
 @contextmanager
 def running_server(
-    model: Path, limits: Limits | None = None, data_roots: tuple[Path, ...] = (), **more: Any
+    model: Path | str,
+    limits: Limits | None = None,
+    data_roots: tuple[Path, ...] = (),
+    options: LoadOptions = LoadOptions("cpu", "float32"),  # noqa: B008 - it is frozen
+    **more: Any,
 ) -> Iterator[Served]:
     """A server in this process, on loopback, with a token."""
-    sessions = Sessions([str(model)], "cpu", "float32", data_roots, limits)
+    sessions = Sessions([str(model)], options, data_roots, limits)
     service = Service(sessions, **{"token": TOKEN, "hosts": LOOPBACK_HOSTS, **more})
     listening = listen("127.0.0.1", 0)
     thread = threading.Thread(target=service.run, args=(listening,))

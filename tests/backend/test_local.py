@@ -11,13 +11,14 @@ from napari_sa2va.backend.local import LocalBackend
 from napari_sa2va.core.devices import DeviceMemory
 from napari_sa2va.core.errors import CheckpointError
 from napari_sa2va.core.events import Failed, Finished, Mask
+from napari_sa2va.core.options import LoadOptions
 
 STACK = np.random.default_rng(0).integers(0, 255, (4, 40, 50)).astype(np.uint8)
 
 
 @pytest.fixture
 def backend(tiny_folder: Path) -> LocalBackend:
-    return LocalBackend(str(tiny_folder), "cpu", "float32")
+    return LocalBackend(str(tiny_folder), LoadOptions("cpu", "float32"))
 
 
 def test_the_state_follows_the_model(backend: LocalBackend) -> None:

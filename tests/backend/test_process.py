@@ -20,6 +20,7 @@ from napari_sa2va.backend.local import LocalBackend
 from napari_sa2va.backend.process import ChildConnector, ChildSettings, Rendezvous, runtime_folder
 from napari_sa2va.core.errors import BackendError
 from napari_sa2va.core.events import Failed, Mask
+from napari_sa2va.core.options import LoadOptions
 from tests.backend.serving import assert_same, wait_for
 
 BOX = (15.0, 25.0, 48.0, 60.0)
@@ -120,7 +121,7 @@ def test_a_killed_child_leaves_what_was_done_and_resumes(
         assert failed.remedy == "resume"
         assert any(isinstance(event, Mask) for event in seen)
         seen += [e for e in session.resume() if getattr(e, "what", "") != "restoring"]
-        reference = LocalBackend(str(tiny_folder), "cpu", "float32").open(stack)
+        reference = LocalBackend(str(tiny_folder), LoadOptions("cpu", "float32")).open(stack)
         list(reference.segment(1, 0, box=BOX))
         assert_same(seen, list(reference.propagate()))
 

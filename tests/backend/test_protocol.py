@@ -34,6 +34,9 @@ from napari_sa2va.backend.protocol import (
     decode_from_server,
     encode,
 )
+from napari_sa2va.backend.wire_events import Receiving, to_body
+from napari_sa2va.core.answers import Answer
+from napari_sa2va.core.events import Finished, Reasoning, Token
 
 masks = hnp.arrays(bool, st.tuples(st.integers(1, 40), st.integers(1, 40)))
 frames = st.tuples(st.integers(1, 20), st.integers(1, 20)).flatmap(
@@ -232,3 +235,12 @@ def attempt(call: Callable[..., Any], *arguments: Any) -> Any:
         return call(*arguments)
     except ProtocolError as error:
         return error
+
+
+def test_reasoning_travels_beside_the_answer() -> None:
+    sent = [Reasoning("Hm."), Token("A cell."), Finished(Answer("A cell.", [], "Hm.")), Finished()]
+    receiving = Receiving((1, 4, 4))
+    for seq, event in enumerate(sent, 1):
+        arrived = decode_from_server(encode(protocol.Event(seq, 1, to_body(event))))
+        assert isinstance(arrived, protocol.Event)
+        assert receiving.event(arrived.body) == event

@@ -71,7 +71,7 @@ Start = Callable[..., Served]
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     engine = FakeEngine()
-    monkeypatch.setattr(napari_sa2va, "load", lambda *_: engine)
+    monkeypatch.setattr(napari_sa2va, "load", lambda *_, **__: engine)
     return engine
 
 
@@ -639,7 +639,7 @@ def test_a_model_that_is_gone_is_said(
 ) -> None:
     served = serve()
 
-    def gone(*_: Any) -> None:
+    def gone(*_: Any, **__: Any) -> None:
         raise InputError("The checkpoint's folder is gone.", "Download it again.")
 
     with monkeypatch.context() as patch, closing(client(served.url)) as backend:

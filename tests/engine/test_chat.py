@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import itertools
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,12 +13,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_sa2va.core.answers import Answer, plain_text
-from napari_sa2va.core.events import Finished, Mask, ObjectFound, Token
+from napari_sa2va.core.events import Finished, Mask, ObjectFound, Reasoning, Token
 from napari_sa2va.engine.chat import Chat, Turn
 from napari_sa2va.engine.engine import Engine
 from napari_sa2va.engine.session import Session
 from napari_sa2va.engine.writing import Writing
 from napari_sa2va.models.language import Visual
+from napari_sa2va.models.thinking import begin_of_answers
+
+# The ends of Qwen3-VL-Thinking's template, and of one that thinks where it is not told not to.
+THINKS = """{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\\n<think>\\n' }}
+{%- endif %}"""
+MAY_THINK = """{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\\n' }}
+    {%- if enable_thinking is defined and enable_thinking is false %}
+        {{- '<think>\\n\\n</think>\\n\\n' }}
+    {%- endif %}
+{%- endif %}"""
 
 GROUNDED = "Two: <p> a cell </p> [SEG] and <p>another</p> [SEG].<|im_end|>"
 
@@ -157,9 +173,86 @@ def test_special_tokens_in_user_text_do_not_reach_the_model(
 def test_pieces_join_to_what_was_written(engine: Engine, text: str) -> None:
     tokens = engine._runtime.tokens
     writing = Writing(tokens, "?")
-    pieces = [writing.add(token)[0] for token in tokens.encode_text(text)]
-    pieces.append(writing.flush())
+    pieces = [writing.add(token).answer for token in tokens.encode_text(text)]
+    pieces.append(writing.end().answer)
     assert "".join(pieces).strip() == text.strip() == writing.text
+
+
+THOUGHT = "<think>\nIs <p>a dot</p> [SEG] one?</think>\n\nOne: <p>a cell</p> [SEG].<|im_end|>"
+
+
+def test_reasoning_stands_apart_and_points_at_nothing(
+    engine: Engine, stack: np.ndarray, writes: list[str]
+) -> None:
+    writes += [THOUGHT, "<|im_end|>"]
+    with engine.open(stack) as session:
+        events = list(session.ask("How many?"))
+        answer = events[-1].answer
+        assert answer.text == "One: <p>a cell</p> [SEG].<|im_end|>"
+        assert answer.reasoning == "Is <p>a dot</p> [SEG] one?"
+        (found,) = answer.objects
+        assert (found.object_id, answer.text[slice(*found.span)]) == (1, "a cell")
+        assert set(session.phrases) == {1}
+        told = [
+            "".join(event.text for event in events if isinstance(event, kind))
+            for kind in (Reasoning, Token)
+        ]
+        assert told == [answer.reasoning, "One: <p>a cell</p> [SEG]."]
+        assert session.history == [("How many?", "One: <p>a cell</p> [SEG].")]
+        kinds = [kind for kind, _ in itertools.groupby(map(type, events))]
+        assert kinds.index(Reasoning) < kinds.index(Token) < kinds.index(ObjectFound)
+        past = session._chat.prompt(Visual("", torch.zeros(0, 32)), session._turns, "And now?")
+        assert "think" not in engine._runtime.tokens.decode(past)
+
+
+def test_a_reasoning_that_never_ends_is_no_answer(
+    engine: Engine, stack: np.ndarray, writes: list[str]
+) -> None:
+    writes.append("<think>I wonder [SEG]<|im_end|>")
+    with engine.open(stack) as session:
+        answer = session.ask("How many?").result()
+    assert (answer.reasoning, answer.text, answer.objects) == ("I wonder [SEG]", "", [])
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "opens"),
+    [
+        ("chat_template.jinja", THINKS, True),
+        ("chat_template.json", json.dumps({"chat_template": THINKS}), True),
+        (
+            "tokenizer_config.json",
+            json.dumps({"chat_template": [{"name": "default", "template": THINKS}]}),
+            True,
+        ),
+        ("chat_template.jinja", MAY_THINK, False),
+        ("chat_template.jinja", THINKS.replace("add_generation_prompt", "other"), False),
+        ("tokenizer_config.json", json.dumps({"chat_template": None}), False),
+    ],
+)
+def test_a_chat_template_may_begin_the_reasoning(
+    tiny_folder: Path, tmp_path: Path, file: str, content: str, opens: bool
+) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(tiny_folder, folder)
+    (folder / file).write_text(content)
+    assert begin_of_answers(folder) == ("<think>\n" if opens else "")
+
+
+def test_what_the_template_began_the_model_goes_on_with(
+    engine: Engine, stack: np.ndarray, writes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template = replace(engine._runtime.model.language.template, begins_answer="<think>\n")
+    monkeypatch.setattr(engine._runtime.model.language, "template", template)
+    writes += ["Hm [SEG].\n</think>\n\nNo.<|im_end|>", "Well.</think>Yes.<|im_end|>"]
+    with engine.open(stack) as session:
+        first = session.ask("Is it?").result()
+        assert (first.reasoning, first.text, first.objects) == ("Hm [SEG].", "No.<|im_end|>", [])
+        ids = session._chat.prompt(Visual("", torch.zeros(0, 32)), session._turns, "Sure?")
+        prompt = engine._runtime.tokens.decode(ids)
+        assert prompt.endswith("<|im_start|>assistant\n<think>\n")
+        assert prompt.count("<think>") == 1
+        assert "<|im_start|>assistant\nNo.<|im_end|>" in prompt
+        assert session.ask("Sure?").result().text == "Yes.<|im_end|>"
 
 
 def test_plain_text_leaves_out_what_only_steers() -> None:

@@ -15,6 +15,8 @@ from napari_sa2va.models.families import build_language
 from napari_sa2va.models.grounding import build_sam2
 from napari_sa2va.models.sa2va import Sa2VA
 
+WITH_KEYS = ("Sa2VA-1B", "Sa2VA-4B", "Sa2VA-8B", "Sa2VA-Qwen2_5-VL-3B", "Sa2VA-Qwen3-VL-4B")
+
 # The key lists assume vocabulary sizes.
 VOCABULARY_ROWS = ("embed_tokens.weight", "tok_embeddings.weight", "head.weight", "output.weight")
 
@@ -35,9 +37,7 @@ def sam2() -> SAM2Base:
     return build_sam2({})
 
 
-@pytest.mark.parametrize(
-    "name", ["Sa2VA-1B", "Sa2VA-4B", "Sa2VA-8B", "Sa2VA-Qwen2_5-VL-3B", "Sa2VA-Qwen3-VL-4B"]
-)
+@pytest.mark.parametrize("name", WITH_KEYS)
 def test_the_published_weights_fit(shared: Path, sam2: SAM2Base, name: str) -> None:
     with gzip.open(shared / "golden" / "keys" / f"{name}.json.gz", "rt") as file:
         published = json.load(file)

@@ -13,7 +13,16 @@ from napari_sa2va.backend.base import BackendInfo
 from napari_sa2va.core.answers import Answer
 from napari_sa2va.core.devices import DeviceMemory
 from napari_sa2va.core.errors import CheckpointError, Sa2VAError
-from napari_sa2va.core.events import Event, Failed, Finished, Mask, ObjectFound, Progress, Token
+from napari_sa2va.core.events import (
+    Event,
+    Failed,
+    Finished,
+    Mask,
+    ObjectFound,
+    Progress,
+    Reasoning,
+    Token,
+)
 from napari_sa2va.core.frames import FrameSource
 
 SIDE = 8
@@ -31,6 +40,7 @@ class FakeBackend:
         self.fail_with: Failed | Exception | None = None
         self.room = DeviceMemory("cpu", "this computer", "float32", 12_000_000_000, 24_000_000_000)
         self.answer = "I see <p>a cell</p> [SEG] and <p>a dot</p> [SEG]."
+        self.reasoning = ""
         self._state = "idle"
 
     @property
@@ -143,6 +153,8 @@ class FakeSession:
 
     def _ask(self, text: str, looked_at: list[int], track: bool) -> Iterator[Event]:
         answer = self._backend.answer.replace("{text}", text)
+        if self._backend.reasoning:
+            yield Reasoning(self._backend.reasoning)
         found: list[int] = []
         at = 0
         for word in _tokens(answer):

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from napari_sa2va.core.events import ObjectFound
-from napari_sa2va.widgets._answer_html import Message, answer_html
+from napari_sa2va.widgets._answer_html import Message, answer_html, reasoning_html
 
 
 def white(_: int) -> tuple[float, float, float]:
@@ -72,3 +72,15 @@ def test_half_an_answer_is_shown_as_it_grows() -> None:
     event = found(raw, 1, "a cell")
     for end in range(event.span[1] + len("</p> [SEG]"), len(raw)):
         assert links(answer_html(raw[:end], [event], white))[0] == ("object:1", "a cell")
+
+
+def test_reasoning_is_quiet_and_closed_until_it_is_clicked() -> None:
+    message = Message("model", reasoning="Is <b>it</b> [SEG]?\n<p>No</p>.")
+    assert shown(reasoning_html(message, 3)) == "▸ Reasoning…\n"
+    message.text = "Yes."
+    closed = reasoning_html(message, 3)
+    assert shown(closed) == "▸ Reasoning\n"
+    assert 'href="reasoning:3"' in closed
+    message.is_open = True
+    assert "Is &lt;b&gt;it&lt;/b&gt; ?<br>No." in reasoning_html(message, 3)
+    assert reasoning_html(Message("model", "Yes."), 3) == ""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt, QUrl
 
+from napari_sa2va.core.events import Finished, Progress, Reasoning, Token
+from napari_sa2va.widgets._runner import guarded
 from tests.widgets.test_segmenting import click, labels_of
 
 
@@ -154,3 +156,34 @@ def test_stop_keeps_what_was_written(dock, stack, run, qtbot, backend) -> None:
     assert "cancelled" in text
     assert widget.chat.send.isEnabled()
     assert backend.sessions[0].open_iterators == 0
+
+
+def test_reasoning_is_shown_apart_and_opened_by_a_click(dock, stack, run, backend) -> None:
+    backend.reasoning = "There was <p>a dot</p> [SEG] once."
+    widget = dock(stack)
+    run(widget, lambda: widget.ask("what is there?"))
+    chat = widget.chat
+
+    def shown() -> str:
+        return " ".join(chat.transcript.toPlainText().replace("\xa0", " ").split())
+
+    assert shown().endswith("▸ Reasoning I see a cell and a dot .")
+    assert sorted(widget.workbench.records) == [1, 2]
+    chat.transcript.anchorClicked.emit(QUrl("reasoning:1"))
+    assert "▾ Reasoning There was a dot once. I see" in shown()
+    assert chat.messages[1].text == backend.answer
+    chat.transcript.anchorClicked.emit(QUrl("reasoning:1"))
+    assert "once" not in shown()
+
+
+def test_pieces_come_in_batches_that_keep_their_order() -> None:
+    pieces = [Reasoning("a"), Reasoning("b"), Token("c"), Token("d"), Progress(1, 1, "frames")]
+    *told, last = guarded(iter([*pieces, Token("e")]), lambda: None)
+    assert last == Finished()
+    joined = [
+        "".join(event.text for event in told if isinstance(event, kind))
+        for kind in (Reasoning, Token)
+    ]
+    assert joined == ["ab", "cde"]
+    kinds = [kind for kind, _ in groupby(map(type, told))]
+    assert kinds == [Reasoning, Token, Progress, Token]

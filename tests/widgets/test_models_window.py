@@ -103,7 +103,7 @@ def test_it_lists_what_is_known_and_what_fits(window, backend, qtbot, artifacts)
     assert cells(window, "nano")["Here"] == "bundled"
     assert cells(window, "nano")["This device"] == "fits"
     assert cells(window, "ByteDance/Sa2VA-8B")["This device"] == "too large"
-    assert cells(window, "ByteDance/Sa2VA-26B")["This device"] == "?"
+    assert cells(window, REPOSITORY)["This device"] == "?"
     window.table.select("ByteDance/Sa2VA-4B")
     for said in ("15.8 GB", "12.0 GB of 24.0 GB", "close other programs", "InternVL2.5-4B"):
         assert said in window.facts.text()

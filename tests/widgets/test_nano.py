@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt, QUrl
 
 import napari_sa2va
 from napari_sa2va import sample_data
+from napari_sa2va.core.options import LoadOptions
 from tests.widgets.test_segmenting import click, draw_box, labels_of
 
 WEIGHTS = Path(napari_sa2va.__file__).parent / "models" / "nano" / "model.safetensors"
@@ -27,7 +28,7 @@ def nano():
     """One model for all tests: it is loaded once, as a person does."""
     from napari_sa2va.backend.local import LocalBackend
 
-    backend = LocalBackend("nano", device="cpu")
+    backend = LocalBackend("nano", LoadOptions("cpu"))
     close, backend.close = backend.close, lambda: None
     yield backend
     close()
