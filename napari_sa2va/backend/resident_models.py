@@ -105,7 +105,7 @@ class ResidentModels:
         """What the device has room for; may import much."""
         with self._lock:
             loaded = next(iter(self._backends.values()), None)
-        return (loaded or LocalBackend(device=self._device, dtype=self._dtype)).memory()
+        return (loaded or LocalBackend(options=self._options)).memory()
 
     def unload(self, name: str) -> bool:
         """Free a model that nobody uses; False where somebody does, or it is not loaded."""
