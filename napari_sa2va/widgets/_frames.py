@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_sa2va.core.frames import RGBFrame, check_frame, to_uint8
+from napari_sa2va.core.frames import RGBFrame, check_frame, measure_limits, to_uint8
 from napari_sa2va.core.regions import Region
-from napari_sa2va.widgets._geometry import StackGeometry, full_resolution, unit_factors
+from napari_sa2va.widgets._geometry import StackGeometry, unit_factors
 
 if TYPE_CHECKING:
     import napari
     from napari.layers import Image
 
 _FloatPlane = npt.NDArray[np.float32]
+
+# How results name limits that were measured in each frame: see `measure_limits`.
+_PER_FRAME = "percentiles 0.1 and 99.9 of each frame"
+# Frames are mixed so many rows at a time: floats of a whole one would take much memory.
+_ROWS = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +31,8 @@ class LayerSnapshot:
 
     Attributes
     ----------
-    data : array-like
-        At full resolution; read only when a frame is drawn.
+    levels : tuple of array-like
+        The data, the finest first; read only when a frame is drawn.
     rgb : bool
         Whether the last axis of `data` is colour.
     matrix, offset : arrays
@@ -35,29 +40,45 @@ class LayerSnapshot:
     colors : (256, 4) array
         The colormap.
     limits, gamma, opacity, blending
-        As the layer has them.
+        As the layer has them; `limits` are None where each frame has its own.
+    name, colormap : str
+        What layer and colormap are called.
     """
 
-    data: Any
+    levels: tuple[Any, ...]
     rgb: bool
     matrix: npt.NDArray[np.float64]
     offset: npt.NDArray[np.float64]
     colors: _FloatPlane
-    limits: tuple[float, float]
+    limits: tuple[float, float] | None
     gamma: float
     opacity: float
     blending: str
+    name: str = ""
+    colormap: str = ""
+
+    @property
+    def mapping(self) -> dict[str, Any]:
+        """How values become colours, as plain values."""
+        return {
+            "layer": self.name,
+            "contrast_limits": _PER_FRAME if self.limits is None else list(self.limits),
+            "gamma": self.gamma,
+            "colormap": self.colormap,
+            "opacity": self.opacity,
+            "blending": self.blending,
+        }
 
     @property
     def key(self) -> tuple[object, ...]:
         """Equal keys mean equal frames, as long as the data stay."""
         look = (self.limits, self.gamma, self.opacity, self.blending, self.rgb)
         arrays = (self.matrix, self.offset, self.colors)
-        return (id(self.data), *look, *(array.tobytes() for array in arrays))
+        return (id(self.levels[0]), *look, *(array.tobytes() for array in arrays))
 
 
 class ViewedFrames:
-    """The frames of a stack as the viewer shows them, at the data's resolution.
+    """The frames of a stack as the viewer shows them, at the data's resolution or in its steps.
 
     Made on the Qt thread, read from any: it holds the layers' data and settings, never a layer.
 
@@ -92,6 +113,18 @@ class ViewedFrames:
         """Equal keys mean equal frames, as long as the data stay."""
         return (self._geometry, *(layer.key for layer in self._layers))
 
+    @property
+    def mapping(self) -> dict[str, Any]:
+        """How the layers became what was sent, as plain values: kept with the results."""
+        geometry = self._geometry
+        return {
+            "layers": [layer.mapping for layer in self._layers],
+            "time_axis": geometry.time_axis,
+            "position": list(geometry.fixed),
+            "region": list(geometry.box),
+            "step": geometry.step,
+        }
+
     def frame(self, index: int) -> RGBFrame:
         """Frame `index` as uint8 RGB (H, W, 3)."""
         check_frame(index, self.shape[0])
@@ -99,51 +132,100 @@ class ViewedFrames:
         only = planes[0]
         if len(planes) == 1 and self._layers[0].rgb and only is not None and only.dtype == np.uint8:
             return np.ascontiguousarray(only[..., :3])
-        canvas = np.zeros((*self.shape[1:], 3), np.float32)
-        lowest = True
-        for layer, plane in zip(self._layers, planes, strict=True):
-            if plane is not None:
-                _blend(canvas, _colored(layer, plane), layer, lowest)
-                lowest = False
-        return np.rint(np.clip(canvas, 0, 1) * 255).astype(np.uint8)
+        seen = [
+            (layer, plane, _limits(layer, plane))
+            for layer, plane in zip(self._layers, planes, strict=True)
+            if plane is not None
+        ]
+        height, width = self.shape[1:]
+        frame = np.empty((height, width, 3), np.uint8)
+        for top in range(0, height, _ROWS):
+            rows = slice(top, top + _ROWS)
+            canvas = np.zeros((*frame[rows].shape[:2], 3), np.float32)
+            for number, (layer, plane, limits) in enumerate(seen):
+                _blend(canvas, _colored(layer, plane[rows], limits), layer, lowest=number == 0)
+            frame[rows] = np.rint(np.clip(canvas, 0, 1) * 255)
+        return frame
 
     def _plane(self, layer: LayerSnapshot, frame: int) -> npt.NDArray[Any] | None:
         """The layer's values at each pixel of a frame; None where it is not there."""
         geometry = self._geometry
-        start = layer.matrix @ geometry.position(frame) + layer.offset
-        steps = layer.matrix[:, [geometry.rows, geometry.columns]]  # per row and per column
+        plane = [geometry.rows, geometry.columns]
+        steps = layer.matrix[:, plane] * geometry.step  # per row and per column
         in_plane = np.abs(steps).max(1) > 1e-9
+        data, factors = _level(layer.levels, np.abs(steps).max(1), in_plane)
+        # A pixel stands for its step: it shows the middle of it.
+        position = np.asarray(geometry.position(frame), float)
+        position[plane] += (geometry.step - 1) / 2 if factors.max() > 1 else geometry.step // 2
+        start = (layer.matrix @ position + layer.offset + 0.5) / factors - 0.5
+        steps = steps / factors[:, None]
         # Only what the region needs is read: it may be a corner of a huge image.
         height, width = self.shape[1:]
         far = start + steps @ (height - 1, width - 1)
         across = start + steps[:, 0] * (height - 1), start + steps[:, 1] * (width - 1)
         corners = np.rint(np.stack((start, far, *across))).astype(int)
         index: list[int | slice] = []
-        begin = np.zeros(len(start))
+        begin, every = np.zeros(len(start)), np.ones(len(start))
         for axis, here in enumerate(start):
-            size, nearest = layer.data.shape[axis], int(np.rint(here))
+            size, nearest = data.shape[axis], int(np.rint(here))
             if not in_plane[axis]:
                 if not 0 <= nearest < size:
                     return None
                 index.append(nearest)
                 continue
-            low, high = corners[:, axis].min(), corners[:, axis].max() + 1
+            low, high = int(corners[:, axis].min()), int(corners[:, axis].max()) + 1
             if high <= 0 or low >= size:
                 return None
-            begin[axis] = max(0, low)
-            index.append(slice(max(0, low), min(size, high)))
-        values = np.asarray(layer.data[tuple(index)])
-        return _sample(values, steps[in_plane], (start - begin)[in_plane], self.shape[1:])
+            stride = _stride(steps[axis])
+            first = max(0, low)
+            first += (nearest - first) % stride  # so that the first pixel itself is read
+            if first >= min(size, high):
+                return None
+            begin[axis], every[axis] = first, stride
+            index.append(slice(first, min(size, high), stride))
+        values = np.asarray(data[tuple(index)])
+        start, steps = (start - begin) / every, steps / every[:, None]
+        return _sample(values, steps[in_plane], start[in_plane], self.shape[1:])
+
+
+def _level(
+    levels: tuple[Any, ...], pitch: npt.NDArray[np.float64], in_plane: npt.NDArray[np.bool_]
+) -> tuple[Any, npt.NDArray[np.float64]]:
+    """The coarsest level that has all pixels that are asked for, and how coarse it is by axis."""
+    finest = np.asarray(levels[0].shape[: len(pitch)], float)
+    for level in reversed(levels):
+        factors = finest / level.shape[: len(pitch)]
+        # Sizes that do not divide give factors that are a little off.
+        if (factors[~in_plane] == 1).all() and (factors[in_plane] < pitch[in_plane] * 1.02).all():
+            return level, factors
+    return levels[0], np.ones(len(pitch))
+
+
+def _stride(steps: npt.NDArray[np.float64]) -> int:
+    """Every how many pixels along an axis are read: all, unless the layers lie parallel."""
+    along = np.abs(steps[np.abs(steps) > 1e-9])
+    return max(1, int(along[0] + 1e-6)) if len(along) == 1 else 1
 
 
 def snapshot(
-    viewer: napari.Viewer, reference: Image, images: Sequence[Image], geometry: StackGeometry
+    viewer: napari.Viewer,
+    reference: Image,
+    images: Sequence[Image],
+    geometry: StackGeometry,
+    auto_contrast: bool = False,
 ) -> ViewedFrames:
-    """Freeze how some image layers look; call it on the Qt thread."""
-    return ViewedFrames([_snapshot_layer(viewer, reference, image) for image in images], geometry)
+    """Freeze how some image layers look; call it on the Qt thread.
+
+    With `auto_contrast`, the contrast limits are measured in each frame instead: from the 0.1 to
+    the 99.9 percentile of what is sent of it.
+    """
+    layers = [_snapshot_layer(viewer, reference, image, auto_contrast) for image in images]
+    return ViewedFrames(layers, geometry)
 
 
-def _snapshot_layer(viewer: napari.Viewer, reference: Image, image: Image) -> LayerSnapshot:
+def _snapshot_layer(
+    viewer: napari.Viewer, reference: Image, image: Image, auto_contrast: bool
+) -> LayerSnapshot:
     factors = unit_factors(viewer, image)[-reference.ndim :]
     factors = factors / unit_factors(viewer, reference)[-image.ndim :]
 
@@ -158,15 +240,17 @@ def _snapshot_layer(viewer: napari.Viewer, reference: Image, image: Image) -> La
     low, high = image.contrast_limits if not image.rgb else (0.0, 1.0)
     colors = np.asarray(image.colormap.map(np.linspace(0, 1, 256)), np.float32)
     return LayerSnapshot(
-        data=full_resolution(image),
+        levels=tuple(image.data) if image.multiscale else (image.data,),
         rgb=image.rgb,
         matrix=np.round(matrix, 9),
         offset=np.round(offset, 9),
         colors=colors,
-        limits=(float(low), float(high)),
+        limits=None if auto_contrast and not image.rgb else (float(low), float(high)),
         gamma=float(image.gamma),
         opacity=float(image.opacity),
         blending=str(image.blending),
+        name=image.name,
+        colormap=str(image.colormap.name),
     )
 
 
@@ -201,7 +285,15 @@ def _sample(
     return sampled if inside.all() else np.where(inside, sampled.astype(np.float32), np.nan)
 
 
-def _colored(layer: LayerSnapshot, plane: npt.NDArray[Any]) -> _FloatPlane:
+def _limits(layer: LayerSnapshot, plane: npt.NDArray[Any]) -> tuple[float, float]:
+    if layer.limits is not None:
+        return layer.limits
+    return measure_limits([np.abs(plane) if np.iscomplexobj(plane) else plane])
+
+
+def _colored(
+    layer: LayerSnapshot, plane: npt.NDArray[Any], limits: tuple[float, float]
+) -> _FloatPlane:
     """The plane as RGBA from 0 to 1, opacity not yet applied."""
     if layer.rgb:
         scale = 255 if plane.dtype == np.uint8 else 1
@@ -210,7 +302,7 @@ def _colored(layer: LayerSnapshot, plane: npt.NDArray[Any]) -> _FloatPlane:
         return np.concatenate([color[..., :3], alpha], axis=-1)
     if np.iscomplexobj(plane):
         plane = np.abs(plane)
-    level = to_uint8(plane, *layer.limits)
+    level = to_uint8(plane, *limits)
     table = layer.colors
     if layer.gamma != 1:
         curve = np.linspace(0, 1, 256) ** layer.gamma
