@@ -145,14 +145,17 @@ def seen_from(prompts: FramePrompts, region: Region, step: int = 1) -> FrameProm
         box = BoxPrompt(max(box.y0, y0), max(box.x0, x0), min(box.y1, y1), min(box.x1, x1))
         if box.y1 <= box.y0 or box.x1 <= box.x0:
             raise _outside(shown, region)
-        edges = (box.y0 - y0, box.x0 - x0, box.y1 - y0, box.x1 - x0)
-        box = BoxPrompt(*(edge / step for edge in edges))
+        edges = zip(vars(box).values(), (y0, x0) * 2, ((y1 - y0), (x1 - x0)) * 2, strict=True)
+        # The last pixels of a region are fewer than a step: nothing of them is sent.
+        box = BoxPrompt(*(min((edge - start) / step, size // step) for edge, start, size in edges))
 
-    def seen(at: float, start: int) -> float:
+    def seen(at: float, start: int, stop: int) -> float:
         """The index of a pixel is where its centre lies."""
-        return (at - start + 0.5) / step - 0.5
+        return min((at - start + 0.5) / step, (stop - start) // step) - 0.5
 
-    points = tuple(PointPrompt(seen(p.y, y0), seen(p.x, x0), p.positive) for p in prompts.points)
+    points = tuple(
+        PointPrompt(seen(p.y, y0, y1), seen(p.x, x0, x1), p.positive) for p in prompts.points
+    )
     return FramePrompts(points, box)
 
 

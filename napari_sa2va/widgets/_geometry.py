@@ -50,10 +50,10 @@ class StackGeometry:
 
     @property
     def stack_shape(self) -> tuple[int, int, int]:
-        """(T, H, W), of the region where there is one, in steps."""
+        """(T, H, W), of the region where there is one, in whole steps."""
         frames = 1 if self.time_axis is None else self.shape[self.time_axis]
         y0, x0, y1, x1 = self.box
-        return frames, -(-(y1 - y0) // self.step), -(-(x1 - x0) // self.step)
+        return frames, (y1 - y0) // self.step, (x1 - x0) // self.step
 
     @property
     def box(self) -> Region:
@@ -107,14 +107,14 @@ def slider_axes(viewer: napari.Viewer, image: Image) -> list[int]:
     return sorted(axis for axis in viewer.dims.order[:-2] if axis >= first)
 
 
-def default_time_axis(viewer: napari.Viewer, image: Image) -> int | None:
-    """The slider axis that the user last moved, else time or depth by name, else the first.
+def default_time_axis(viewer: napari.Viewer, image: Image, moved: bool) -> int | None:
+    """The slider axis that the user last `moved`, else time or depth by name, else the first.
 
     Channels are never meant, as far as they are called so; None where there is nothing else.
     """
     names = {axis: axis_name(viewer, image, axis) for axis in slider_axes(viewer, image)}
     axes = [axis for axis, name in names.items() if name.lower() not in _CHANNELS]
-    if viewer.dims.last_used in axes:
+    if moved and viewer.dims.last_used in axes:
         return viewer.dims.last_used
     named = [axis for known in _FRAMES for axis in axes if names[axis].lower() in known]
     return next(iter((*named, *axes)), None)

@@ -59,9 +59,10 @@ class LabelsWriter:
             # Of each step, the pixel in its middle.
             top, left = block.box[0] - y0, block.box[1] - x0
             rows, columns = ((step // 2 - start) % step for start in (top, left))
-            seen = block.read()[rows::step, columns::step]
             row, column = (top + rows) // step, (left + columns) // step
-            plane[row : row + seen.shape[0], column : column + seen.shape[1]] = seen
+            there = plane[row:, column:]
+            seen = block.read()[rows::step, columns::step][: there.shape[0], : there.shape[1]]
+            there[: seen.shape[0], : seen.shape[1]] = seen
         return plane
 
     def mask_of(self, object_id: int, frame: int) -> BoolMask:

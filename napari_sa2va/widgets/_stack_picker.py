@@ -45,6 +45,7 @@ class StackPicker(QWidget):
         super().__init__(parent)
         self._viewer = viewer
         self._axis_chosen = False
+        self._moved = False
 
         self.layers = QComboBox(self)
         self.layers.setToolTip(
@@ -105,7 +106,7 @@ class StackPicker(QWidget):
             (dims.axis_labels, self._refresh_axes),
             (dims.order, self._refresh_axes),
             (dims.ndim, self._refresh_axes),
-            (dims.last_used, self._refresh_axes),
+            (dims.last_used, self._on_slider_moved),
         )
         for event, slot in self._events:
             event.connect(slot)
@@ -215,13 +216,17 @@ class StackPicker(QWidget):
         if chosen == DRAWN and self.image is not None:
             self.region.open_layer(self.image)
 
+    def _on_slider_moved(self, _: Event) -> None:
+        self._moved = True  # before, napari names the first
+        self._refresh_axes()
+
     def _refresh_axes(self, *_: object) -> None:
         image = self.image
         axes = [] if image is None else slider_axes(self._viewer, image)
         kept = self.time_axis
         if not self._axis_chosen or kept not in (None, *axes):
             self._axis_chosen = False
-            kept = None if image is None else default_time_axis(self._viewer, image)
+            kept = None if image is None else default_time_axis(self._viewer, image, self._moved)
         with signals_blocked(self.axis):
             self.axis.clear()
             for axis in axes:

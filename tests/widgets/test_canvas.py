@@ -64,7 +64,8 @@ LAYERS = {
 def viewer(qapp):
     import napari
 
-    viewer = napari.Viewer(show=False)
+    viewer = napari.Viewer()  # what is not shown is not drawn
+    qapp.processEvents()
     yield viewer
     viewer.close()
 
