@@ -46,7 +46,8 @@ class Drawn:
         self.read.append((len(y), len(x)))
         middle = (self.factor - 1) / 2
         y, x = y * self.factor + middle, x * self.factor + middle
-        return value_at(y[:, None], x[None]).astype(np.uint8)
+        plane = value_at(y[:, None], x[None]).astype(np.uint8)
+        return plane[None] if isinstance(index[0], slice) else plane
 
 
 def value_at(y: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -288,7 +289,7 @@ def annotate(widget, run) -> list[np.ndarray]:
 
 
 def test_labels_on_disk_are_worked_with_as_those_in_memory(
-    dock, stack, run, qtbot, monkeypatch, tmp_path
+    dock, stack, run, monkeypatch, tmp_path
 ) -> None:
     expected = annotate(dock(stack), run)
     monkeypatch.setattr(label_store, "IN_MEMORY", 0)
@@ -298,9 +299,6 @@ def test_labels_on_disk_are_worked_with_as_those_in_memory(
     assert isinstance(layer.data, LabelStore)
     for step, (here, there) in enumerate(zip(seen, expected, strict=True)):
         assert np.array_equal(here, there), step
-    qtbot.wait(20)
-    records = layer.metadata["sa2va"]["objects"]
-    assert set(np.unique(seen[-1])) - {0} == set(records)
     layer.data.flush()
     written = open_labels(write(layer, tmp_path / "labels.ome.zarr", "ome-zarr"))
     for frame in range(len(stack)):
