@@ -69,15 +69,18 @@ class Memory:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
-        process = psutil.Process()
+        process, children, looks = psutil.Process(), [], 0
         while True:
-            children = 0
-            for child in process.children(recursive=True):
+            if looks % 50 == 0:  # it takes a while
+                children = process.children(recursive=True)
+            looks += 1
+            together = 0
+            for child in children:
                 with suppress(psutil.Error):  # it ended meanwhile
-                    children += child.memory_info().rss
+                    together += child.memory_info().rss
             self.own = max(self.own, process.memory_info().rss)
-            self.children = max(self.children, children)
-            time.sleep(0.02)
+            self.children = max(self.children, together)
+            time.sleep(0.04)
 
     def __str__(self) -> str:
         told = f"napari {self.own / _MIB:.0f} MiB"
@@ -100,7 +103,7 @@ class Desk:
         self.widget = Sa2VAWidget(self.viewer)
         self.viewer.window.add_dock_widget(self.widget)
         self.stalls: dict[str, float] = {}
-        self.settle(3)  # the dock imports ahead
+        self.settle(10)  # the dock imports ahead, the canvas is drawn for the first time
 
     @property
     def labels(self) -> Any:
