@@ -41,6 +41,7 @@ bench: $(VENV)/.installed-test display ## measure speed and memory
 	$(BIN)/python -m benchmarks.tracking nano
 	$(BIN)/python -m benchmarks.clicks nano
 	$(DISPLAY_RUN) $(BIN)/python -m benchmarks.stall
+	$(DISPLAY_RUN) $(BIN)/python -m benchmarks.large_stack
 
 constraints: ## resolve constraints.txt anew (needs uv)
 	scripts/resolve-constraints > constraints.txt.new
