@@ -43,6 +43,7 @@ bench: $(VENV)/.installed-test display ## measure speed and memory
 	$(BIN)/python -m benchmarks.serving_wire --frames 100 --sides 512 1024
 	$(BIN)/python -m benchmarks.serving_load --seconds 300
 	$(DISPLAY_RUN) $(BIN)/python -m benchmarks.stall
+	$(DISPLAY_RUN) $(BIN)/python -m benchmarks.large_stack
 
 constraints: ## resolve constraints.txt anew (needs uv)
 	scripts/resolve-constraints > constraints.txt.new

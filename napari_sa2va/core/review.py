@@ -28,15 +28,17 @@ class MaskFacts:
     share: float
 
 
-def measure(mask: BoolMask, origin: tuple[int, int] = (0, 0)) -> MaskFacts | None:
-    """Measure a mask (H, W) whose first pixel lies at `origin`; None for an empty one."""
+def measure(mask: BoolMask, origin: tuple[int, int] = (0, 0), step: int = 1) -> MaskFacts | None:
+    """Measure a mask (H, W) of every `step`-th pixel from `origin` on; None for an empty one."""
     by_row, by_column = mask.sum(1), mask.sum(0)
     area = int(by_row.sum())
     if area == 0:
         return None
-    y = float(by_row @ np.arange(len(by_row))) / area + origin[0]
-    x = float(by_column @ np.arange(len(by_column))) / area + origin[1]
-    return MaskFacts(area, y, x, area / mask.size)
+    y, x = (
+        (float(counts @ np.arange(len(counts))) / area + 0.5) * step - 0.5 + start
+        for counts, start in zip((by_row, by_column), origin, strict=True)
+    )
+    return MaskFacts(area * step**2, y, x, area / mask.size)
 
 
 def doubt(record: ObjectRecord, facts: Mapping[int, MaskFacts], frame: int) -> str:

@@ -16,6 +16,7 @@ from napari_sa2va.export.api import read, write
 from napari_sa2va.export.registry import FORMATS
 from napari_sa2va.export.staging import provenance_path
 from napari_sa2va.io import labels_dtype
+from napari_sa2va.io.label_store import LabelStore, new_labels
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -48,8 +49,8 @@ def stack_layers(stack: LabelledStack) -> list[LayerData]:
     if stack.images is not None:
         layers.append((_lazy_images(stack), {"name": name, "rgb": True, **placed}, "image"))
     records = [stack.own_record(object_id) for object_id in stack.object_ids]
-    for number, plane in enumerate(_planes(stack)):
-        own = [r for r in records if (plane == r.object_id).any()] if number else records
+    for number, (plane, present) in enumerate(_planes(stack)):
+        own = [r for r in records if r.object_id in present] if number else records
         metadata = {
             "image": name,
             "model": str(stack.model.get("id", "")),
@@ -88,14 +89,19 @@ write_ome_zarr = _writer("ome-zarr")
 write_csv = _writer("csv")
 
 
-def _planes(stack: LabelledStack) -> list[np.ndarray[Any, Any]]:
+def _planes(stack: LabelledStack) -> list[tuple[Any, set[int]]]:
+    """Label arrays (T, H, W), in memory or on disk, and the ids in each."""
     dtype = labels_dtype(max(stack.object_ids, default=0))
-    planes = [np.zeros(stack.shape, dtype)]
+    planes: list[tuple[Any, set[int]]] = [(new_labels(stack.shape, dtype), set())]
     for frame in range(stack.shape[0]):
         for number, plane in enumerate(stack.planes(frame)):
             if number == len(planes):
-                planes.append(np.zeros(stack.shape, dtype))
-            planes[number][frame] = plane
+                planes.append((new_labels(stack.shape, dtype), set()))
+            labels, present = planes[number]
+            labels[frame] = plane
+            present.update(np.unique(plane).tolist())
+            if isinstance(labels, LabelStore):
+                labels.settle()
     return planes
 
 

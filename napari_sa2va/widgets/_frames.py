@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_sa2va.core.frames import RGBFrame, check_frame, to_uint8
+from napari_sa2va.core.frames import RGBFrame, check_frame, measure_limits, to_uint8
 from napari_sa2va.core.regions import Region
-from napari_sa2va.widgets._geometry import StackGeometry, full_resolution, unit_factors
+from napari_sa2va.widgets._geometry import StackGeometry, unit_factors
 
 if TYPE_CHECKING:
     import napari
     from napari.layers import Image
 
 _FloatPlane = npt.NDArray[np.float32]
+
+# How results name limits that were measured in each frame: see `measure_limits`.
+_PER_FRAME = "percentiles 0.1 and 99.9 of each frame"
+# Frames are mixed so many rows at a time: floats of a whole one would take much memory.
+_ROWS = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +31,8 @@ class LayerSnapshot:
 
     Attributes
     ----------
-    data : array-like
-        At full resolution; read only when a frame is drawn.
+    levels : tuple of array-like
+        The data, the finest first; read only when a frame is drawn.
     rgb : bool
         Whether the last axis of `data` is colour.
     matrix, offset : arrays
@@ -35,29 +40,66 @@ class LayerSnapshot:
     colors : (256, 4) array
         The colormap.
     limits, gamma, opacity, blending
-        As the layer has them.
+        As the layer has them; `limits` are None where each frame has its own.
+    name, colormap : str
+        What layer and colormap are called.
     """
 
-    data: Any
+    levels: tuple[Any, ...]
     rgb: bool
     matrix: npt.NDArray[np.float64]
     offset: npt.NDArray[np.float64]
     colors: _FloatPlane
-    limits: tuple[float, float]
+    limits: tuple[float, float] | None
     gamma: float
     opacity: float
     blending: str
+    name: str = ""
+    colormap: str = ""
+
+    @property
+    def mapping(self) -> dict[str, Any]:
+        """How values become colours, as plain values."""
+        return {
+            "layer": self.name,
+            "contrast_limits": _PER_FRAME if self.limits is None else list(self.limits),
+            "gamma": self.gamma,
+            "colormap": self.colormap,
+            "opacity": self.opacity,
+            "blending": self.blending,
+        }
 
     @property
     def key(self) -> tuple[object, ...]:
         """Equal keys mean equal frames, as long as the data stay."""
         look = (self.limits, self.gamma, self.opacity, self.blending, self.rgb)
         arrays = (self.matrix, self.offset, self.colors)
-        return (id(self.data), *look, *(array.tobytes() for array in arrays))
+        return (id(self.levels[0]), *look, *(array.tobytes() for array in arrays))
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """A layer in a frame: its values (H, W) or (H, W, C), its limits, and where it reaches."""
+
+    layer: LayerSnapshot
+    values: npt.NDArray[Any]
+    limits: tuple[float, float]
+    inside: npt.NDArray[np.bool_] | None
+
+    def rows(self, rows: slice) -> _Plane:
+        """Some rows of it."""
+        inside = None if self.inside is None else self.inside[rows]
+        return _Plane(self.layer, self.values[rows], self.limits, inside)
+
+    def cut(self, seen: RGBFrame) -> RGBFrame:
+        """A picture of it, black where it does not reach."""
+        if self.inside is None:
+            return np.ascontiguousarray(seen)
+        return seen * self.inside[..., None]
 
 
 class ViewedFrames:
-    """The frames of a stack as the viewer shows them, at the data's resolution.
+    """The frames of a stack as the viewer shows them, at the data's resolution or in its steps.
 
     Made on the Qt thread, read from any: it holds the layers' data and settings, never a layer.
 
@@ -92,58 +134,122 @@ class ViewedFrames:
         """Equal keys mean equal frames, as long as the data stay."""
         return (self._geometry, *(layer.key for layer in self._layers))
 
+    @property
+    def mapping(self) -> dict[str, Any]:
+        """How the layers became what was sent, as plain values: kept with the results."""
+        geometry = self._geometry
+        return {
+            "layers": [layer.mapping for layer in self._layers],
+            "time_axis": geometry.time_axis,
+            "position": list(geometry.fixed),
+            "region": list(geometry.box),
+            "step": geometry.step,
+        }
+
     def frame(self, index: int) -> RGBFrame:
         """Frame `index` as uint8 RGB (H, W, 3)."""
         check_frame(index, self.shape[0])
         planes = [self._plane(layer, index) for layer in self._layers]
-        only = planes[0]
-        if len(planes) == 1 and self._layers[0].rgb and only is not None and only.dtype == np.uint8:
-            return np.ascontiguousarray(only[..., :3])
-        canvas = np.zeros((*self.shape[1:], 3), np.float32)
-        lowest = True
-        for layer, plane in zip(self._layers, planes, strict=True):
-            if plane is not None:
-                _blend(canvas, _colored(layer, plane), layer, lowest)
-                lowest = False
-        return np.rint(np.clip(canvas, 0, 1) * 255).astype(np.uint8)
+        seen = [plane for plane in planes if plane is not None]
+        frame = np.zeros((*self.shape[1:], 3), np.uint8)
+        alone = len(self._layers) == len(seen) == 1
+        if alone and seen[0].layer.rgb and seen[0].values.dtype == np.uint8:
+            return seen[0].cut(seen[0].values[..., :3])
+        for top in range(0, len(frame), _ROWS):
+            rows = slice(top, top + _ROWS)
+            parts = [plane.rows(rows) for plane in seen]
+            if len(parts) == 1 and not parts[0].layer.rgb:
+                frame[rows] = parts[0].cut(_looked_up(parts[0]))
+                continue
+            canvas = np.zeros((*frame[rows].shape[:2], 3), np.float32)
+            for number, part in enumerate(parts):
+                below = None if part.inside is None else canvas[~part.inside]
+                _blend(canvas, _colored(part), part.layer, lowest=number == 0)
+                if part.inside is not None:
+                    canvas[~part.inside] = below
+            frame[rows] = np.rint(np.clip(canvas, 0, 1) * 255)
+        return frame
 
-    def _plane(self, layer: LayerSnapshot, frame: int) -> npt.NDArray[Any] | None:
-        """The layer's values at each pixel of a frame; None where it is not there."""
+    def _plane(self, layer: LayerSnapshot, frame: int) -> _Plane | None:
+        """What a layer has at each pixel of a frame; None where it is not there."""
         geometry = self._geometry
-        start = layer.matrix @ geometry.position(frame) + layer.offset
-        steps = layer.matrix[:, [geometry.rows, geometry.columns]]  # per row and per column
+        plane = [geometry.rows, geometry.columns]
+        steps = layer.matrix[:, plane] * geometry.step  # per row and per column
         in_plane = np.abs(steps).max(1) > 1e-9
+        data, factors = _level(layer.levels, np.abs(steps).max(1), in_plane)
+        # A pixel stands for its step: it shows the middle of it.
+        position = np.asarray(geometry.position(frame), float)
+        position[plane] += (geometry.step - 1) / 2 if factors.max() > 1 else geometry.step // 2
+        start = (layer.matrix @ position + layer.offset + 0.5) / factors - 0.5
+        steps = steps / factors[:, None]
         # Only what the region needs is read: it may be a corner of a huge image.
         height, width = self.shape[1:]
         far = start + steps @ (height - 1, width - 1)
         across = start + steps[:, 0] * (height - 1), start + steps[:, 1] * (width - 1)
         corners = np.rint(np.stack((start, far, *across))).astype(int)
         index: list[int | slice] = []
-        begin = np.zeros(len(start))
+        begin, every = np.zeros(len(start)), np.ones(len(start))
         for axis, here in enumerate(start):
-            size, nearest = layer.data.shape[axis], int(np.rint(here))
+            size, nearest = data.shape[axis], int(np.rint(here))
             if not in_plane[axis]:
                 if not 0 <= nearest < size:
                     return None
                 index.append(nearest)
                 continue
-            low, high = corners[:, axis].min(), corners[:, axis].max() + 1
+            low, high = int(corners[:, axis].min()), int(corners[:, axis].max()) + 1
             if high <= 0 or low >= size:
                 return None
-            begin[axis] = max(0, low)
-            index.append(slice(max(0, low), min(size, high)))
-        values = np.asarray(layer.data[tuple(index)])
-        return _sample(values, steps[in_plane], (start - begin)[in_plane], self.shape[1:])
+            stride = _stride(steps[axis])
+            first = max(0, low)
+            first += (nearest - first) % stride  # so that the first pixel itself is read
+            if first >= min(size, high):
+                return None
+            begin[axis], every[axis] = first, stride
+            index.append(slice(first, min(size, high), stride))
+        values = np.asarray(data[tuple(index)])
+        start, steps = (start - begin) / every, steps / every[:, None]
+        sampled, inside = _sample(values, steps[in_plane], start[in_plane], self.shape[1:])
+        return _Plane(layer, sampled, _limits(layer, sampled, inside), inside)
+
+
+def _level(
+    levels: tuple[Any, ...], pitch: npt.NDArray[np.float64], in_plane: npt.NDArray[np.bool_]
+) -> tuple[Any, npt.NDArray[np.float64]]:
+    """The coarsest level that has all pixels that are asked for, and how coarse it is by axis."""
+    finest = np.asarray(levels[0].shape[: len(pitch)], float)
+    for level in reversed(levels):
+        factors = finest / level.shape[: len(pitch)]
+        # Sizes that do not divide give factors that are a little off.
+        if (factors[~in_plane] == 1).all() and (factors[in_plane] < pitch[in_plane] * 1.02).all():
+            return level, factors
+    return levels[0], np.ones(len(pitch))
+
+
+def _stride(steps: npt.NDArray[np.float64]) -> int:
+    """Every how many pixels along an axis are read: all, unless the layers lie parallel."""
+    along = np.abs(steps[np.abs(steps) > 1e-9])
+    return max(1, int(along[0] + 1e-6)) if len(along) == 1 else 1
 
 
 def snapshot(
-    viewer: napari.Viewer, reference: Image, images: Sequence[Image], geometry: StackGeometry
+    viewer: napari.Viewer,
+    reference: Image,
+    images: Sequence[Image],
+    geometry: StackGeometry,
+    auto_contrast: bool = False,
 ) -> ViewedFrames:
-    """Freeze how some image layers look; call it on the Qt thread."""
-    return ViewedFrames([_snapshot_layer(viewer, reference, image) for image in images], geometry)
+    """Freeze how some image layers look; call it on the Qt thread.
+
+    With `auto_contrast`, the contrast limits are measured in each frame instead: from the 0.1 to
+    the 99.9 percentile of what is sent of it.
+    """
+    layers = [_snapshot_layer(viewer, reference, image, auto_contrast) for image in images]
+    return ViewedFrames(layers, geometry)
 
 
-def _snapshot_layer(viewer: napari.Viewer, reference: Image, image: Image) -> LayerSnapshot:
+def _snapshot_layer(
+    viewer: napari.Viewer, reference: Image, image: Image, auto_contrast: bool
+) -> LayerSnapshot:
     factors = unit_factors(viewer, image)[-reference.ndim :]
     factors = factors / unit_factors(viewer, reference)[-image.ndim :]
 
@@ -158,15 +264,17 @@ def _snapshot_layer(viewer: napari.Viewer, reference: Image, image: Image) -> La
     low, high = image.contrast_limits if not image.rgb else (0.0, 1.0)
     colors = np.asarray(image.colormap.map(np.linspace(0, 1, 256)), np.float32)
     return LayerSnapshot(
-        data=full_resolution(image),
+        levels=tuple(image.data) if image.multiscale else (image.data,),
         rgb=image.rgb,
         matrix=np.round(matrix, 9),
         offset=np.round(offset, 9),
         colors=colors,
-        limits=(float(low), float(high)),
+        limits=None if auto_contrast and not image.rgb else (float(low), float(high)),
         gamma=float(image.gamma),
         opacity=float(image.opacity),
         blending=str(image.blending),
+        name=image.name,
+        colormap=str(image.colormap.name),
     )
 
 
@@ -175,13 +283,13 @@ def _sample(
     steps: npt.NDArray[np.float64],
     start: npt.NDArray[np.float64],
     shape: tuple[int, int],
-) -> npt.NDArray[Any]:
-    """Values at the pixels of a frame; NaN (or 0 with no alpha) where the layer does not reach."""
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
+    """Values at the pixels of a frame, and where the layer reaches them; None: everywhere."""
     same = np.array_equal(steps, np.eye(2)) and not start.any()
     if same and values.shape[:2] == shape:
-        return values
+        return values, None
     if np.array_equal(steps, np.eye(2)[::-1]) and not start.any() and values.shape[1::-1] == shape:
-        return values.swapaxes(0, 1)
+        return values.swapaxes(0, 1), None
     rows, columns = np.ogrid[: shape[0], : shape[1]]
     index, inside = [], np.ones(shape, bool)
     for (per_row, per_column), first, size in zip(steps, start, values.shape, strict=False):
@@ -192,33 +300,59 @@ def _sample(
         nearest = np.rint(at).astype(int)
         inside &= (nearest >= 0) & (nearest < size)
         index.append(np.clip(nearest, 0, size - 1))
-    sampled = values[tuple(index)]
-    if sampled.ndim == 3:  # colour
-        if sampled.dtype == np.uint8 and sampled.shape[2] == 3 and not inside.all():
-            alpha = np.full((*shape, 1), 255, np.uint8)
-            sampled = np.concatenate([sampled, alpha], axis=2)
-        return sampled * inside[..., None].astype(sampled.dtype)
-    return sampled if inside.all() else np.where(inside, sampled.astype(np.float32), np.nan)
+    return values[tuple(index)], None if inside.all() else inside
 
 
-def _colored(layer: LayerSnapshot, plane: npt.NDArray[Any]) -> _FloatPlane:
+def _limits(
+    layer: LayerSnapshot, values: npt.NDArray[Any], inside: npt.NDArray[np.bool_] | None
+) -> tuple[float, float]:
+    if layer.rgb or layer.limits is not None:
+        return layer.limits or (0.0, 1.0)
+    there = values if inside is None else values[inside]
+    return measure_limits([np.abs(there) if np.iscomplexobj(there) else there])
+
+
+def _colored(plane: _Plane) -> _FloatPlane:
     """The plane as RGBA from 0 to 1, opacity not yet applied."""
-    if layer.rgb:
-        scale = 255 if plane.dtype == np.uint8 else 1
-        color = np.clip(plane.astype(np.float32) / scale, 0, 1)
+    values = plane.values
+    if plane.layer.rgb:
+        scale = 255 if values.dtype == np.uint8 else 1
+        color = np.clip(values.astype(np.float32) / scale, 0, 1)
         alpha = color[..., 3:] if color.shape[-1] == 4 else np.ones_like(color[..., :1])
         return np.concatenate([color[..., :3], alpha], axis=-1)
+    colored = _table(plane.layer)[_brightness(values, plane.limits)]
+    if values.dtype.kind in "fc":
+        colored[np.isnan(values)] = 0
+    return colored
+
+
+def _looked_up(plane: _Plane) -> RGBFrame:
+    """A plane of a layer that lies alone, as 8-bit RGB: far quicker than mixing its floats."""
+    canvas = np.zeros((1, 256, 3), np.float32)
+    _blend(canvas, _table(plane.layer)[None], plane.layer, lowest=True)
+    colors = np.rint(np.clip(canvas[0], 0, 1) * 255).astype(np.uint8)
+    seen = colors[_brightness(plane.values, plane.limits)]
+    if plane.values.dtype.kind in "fc":
+        seen[np.isnan(plane.values)] = 0
+    return seen
+
+
+def _table(layer: LayerSnapshot) -> _FloatPlane:
+    """The colour (RGBA) of each brightness from 0 to 255."""
+    if layer.gamma == 1:
+        return layer.colors
+    curve = np.linspace(0, 1, 256) ** layer.gamma
+    return layer.colors[np.rint(curve * 255).astype(int)]
+
+
+def _brightness(plane: npt.NDArray[Any], limits: tuple[float, float]) -> npt.NDArray[np.uint8]:
+    """Values as 0 to 255 between the limits."""
     if np.iscomplexobj(plane):
         plane = np.abs(plane)
-    level = to_uint8(plane, *layer.limits)
-    table = layer.colors
-    if layer.gamma != 1:
-        curve = np.linspace(0, 1, 256) ** layer.gamma
-        table = table[np.rint(curve * 255).astype(int)]
-    colored = table[level]
-    if plane.dtype.kind == "f":
-        colored[np.isnan(plane)] = 0
-    return colored
+    if plane.dtype.kind == "u" and plane.dtype.itemsize <= 2:
+        every = np.arange(np.iinfo(plane.dtype).max + 1)
+        return to_uint8(every, *limits)[plane]  # a table is quicker than arithmetic
+    return to_uint8(plane, *limits)
 
 
 def _blend(canvas: _FloatPlane, color: _FloatPlane, layer: LayerSnapshot, lowest: bool) -> None:

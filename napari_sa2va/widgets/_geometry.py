@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_sa2va.core.regions import Region
+from napari_sa2va.core.regions import Region, step_for
 
 if TYPE_CHECKING:
     import napari
     from napari.layers import Image, Layer
+
+
+# Names of axes, in small letters: those of frames in the order in which they are preferred.
+_FRAMES = ({"t", "time", "frame", "frames"}, {"z", "depth", "slice", "plane"})
+_CHANNELS = {"c", "ch", "channel", "channels"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class StackGeometry:
         Where the stack lies on all other axes; entries of the three axes above are 0.
     region : tuple of int or None
         The half-open box (y0, x0, y1, x1) of each frame that the stack consists of; None: all.
+    step : int
+        Every how many pixels, each way, the stack has one: of large regions not all are sent.
     """
 
     shape: tuple[int, ...]
@@ -39,13 +46,14 @@ class StackGeometry:
     columns: int
     fixed: tuple[int, ...]
     region: Region | None = None
+    step: int = 1
 
     @property
     def stack_shape(self) -> tuple[int, int, int]:
-        """(T, H, W), of the region where there is one."""
+        """(T, H, W), of the region where there is one, in whole steps."""
         frames = 1 if self.time_axis is None else self.shape[self.time_axis]
         y0, x0, y1, x1 = self.box
-        return frames, y1 - y0, x1 - x0
+        return frames, (y1 - y0) // self.step, (x1 - x0) // self.step
 
     @property
     def box(self) -> Region:
@@ -54,12 +62,15 @@ class StackGeometry:
 
     @property
     def whole(self) -> StackGeometry:
-        """The same without a region."""
-        return replace(self, region=None)
+        """All pixels of the frames."""
+        return replace(self, region=None, step=1)
 
-    def within(self, region: Region) -> StackGeometry:
-        """The same, of a region only."""
-        return replace(self, region=None if region == self.whole.box else region)
+    def within(self, region: Region | None, step: int | None = None) -> StackGeometry:
+        """A region, or all, of the frames, as finely as models can use; or by a given step."""
+        if region == self.whole.box:
+            region = None
+        y0, x0, y1, x1 = region or self.whole.box
+        return replace(self, region=region, step=step or step_for(y1 - y0, x1 - x0))
 
     def position(self, frame: int) -> tuple[int, ...]:
         """The index of the first pixel of a frame."""
@@ -69,12 +80,15 @@ class StackGeometry:
             position[self.time_axis] = frame
         return tuple(position)
 
-    def plane(self, array: npt.NDArray[Any], frame: int) -> npt.NDArray[Any]:
-        """The (H, W) view of a frame in an array of the image's shape."""
+    def index(self, frame: int, box: Region) -> tuple[int | slice, ...]:
+        """Where a box (y0, x0, y1, x1) of a frame is in an array of the image's shape."""
         index: list[int | slice] = list(self.position(frame))
-        y0, x0, y1, x1 = self.box
+        y0, x0, y1, x1 = box
         index[self.rows], index[self.columns] = slice(y0, y1), slice(x0, x1)
-        plane = array[tuple(index)]
+        return tuple(index)
+
+    def upright(self, plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What `index` gives, rows first; or the other way round."""
         return plane if self.rows < self.columns else plane.T
 
     def frame_of(self, position: npt.ArrayLike) -> int | None:
@@ -93,12 +107,27 @@ def slider_axes(viewer: napari.Viewer, image: Image) -> list[int]:
     return sorted(axis for axis in viewer.dims.order[:-2] if axis >= first)
 
 
-def default_time_axis(viewer: napari.Viewer, image: Image) -> int | None:
-    """The slider axis that the user last moved, else the first that is not displayed."""
-    axes = slider_axes(viewer, image)
-    if viewer.dims.last_used in axes:
+def default_time_axis(viewer: napari.Viewer, image: Image, moved: bool) -> int | None:
+    """The slider axis that the user last `moved`, else time or depth by name, else the first.
+
+    Channels are never meant, as far as they are called so; None where there is nothing else.
+    """
+    names = {axis: axis_name(viewer, image, axis) for axis in slider_axes(viewer, image)}
+    axes = [axis for axis, name in names.items() if name.lower() not in _CHANNELS]
+    if moved and viewer.dims.last_used in axes:
         return viewer.dims.last_used
-    return axes[0] if axes else None
+    named = [axis for known in _FRAMES for axis in axes if names[axis].lower() in known]
+    return next(iter((*named, *axes)), None)
+
+
+def axis_name(viewer: napari.Viewer, image: Image, axis: int) -> str:
+    """What an axis of the viewer is called: by the image, where it names its axes."""
+    own = axis - (viewer.dims.ndim - image.ndim)
+    if 0 <= own < image.ndim:
+        name = str(image.axis_labels[own])
+        if not name.lstrip("-").isdigit():  # napari numbers axes that have no name
+            return name
+    return str(viewer.dims.axis_labels[axis])
 
 
 def stack_geometry(viewer: napari.Viewer, image: Image, time_axis: int | None) -> StackGeometry:

@@ -8,11 +8,11 @@ from getpass import getuser
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.widgets._geometry import StackGeometry
+from napari_sa2va.widgets._label_blocks import LabelPixels, holds
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -59,7 +59,7 @@ class Strokes(QObject):
 
 def take_up(
     strokes: Iterable[Stroke],
-    labels: npt.NDArray[Any],
+    labels: LabelPixels,
     geometry: StackGeometry,
     records: dict[int, ObjectRecord],
 ) -> set[int]:
@@ -73,7 +73,7 @@ def take_up(
         for object_id in ids:
             record = records.setdefault(object_id, ObjectRecord(object_id))
             for frame in _frames(where, geometry):
-                _confirm(record, frame, bool((geometry.plane(labels, frame) == object_id).any()))
+                _confirm(record, frame, holds(labels, geometry, frame, object_id))
         concerned |= ids
     return concerned
 

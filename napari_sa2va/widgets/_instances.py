@@ -60,15 +60,21 @@ def apply_pieces(work: Work, session: BackendSession, events: Iterator[Event]) -
 
 
 def _write_pieces(work: Work, found: ObjectFound, mask: Mask) -> Iterator[Update]:
-    y, x, _, _ = work.frames.geometry.box
+    geometry = work.frames.geometry
+    step, (y, x, bottom, right) = geometry.step, geometry.box
     for (y0, x0, y1, x1), piece in pieces(mask.mask):
-        box = (y + y0, x + x0, y + y1, x + x1)
-        part = work.writer.within(box)
+        box = (
+            y + y0 * step,
+            x + x0 * step,
+            min(y + y1 * step, bottom),
+            min(x + x1 * step, right),
+        )
+        part = work.writer.within(box, step)
         one = Mask(mask.frame, 0, piece, mask.score)
         if part.twin(one) is not None:
             continue
         label = work.new_label()
         part.write(Mask(mask.frame, label, piece, mask.score))
         yield ObjectFound(label, found.phrase, found.span)
-        facts = measure(piece, box[:2])
+        facts = measure(piece, box[:2], step)
         yield MaskWritten(mask.frame, label, mask.score, facts)

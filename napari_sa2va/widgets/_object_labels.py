@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.records import ObjectRecord
+from napari_sa2va.io.label_store import LabelStore, new_labels
 from napari_sa2va.widgets._geometry import image_shape
+from napari_sa2va.widgets._label_blocks import LabelPixels
 from napari_sa2va.widgets._undo import copied
 
 if TYPE_CHECKING:
@@ -35,10 +38,12 @@ class ObjectLabels:
 
     Attributes
     ----------
-    array : array
-        Object ids, of the image's shape without channels.
+    array : array or LabelStore
+        Object ids, of the image's shape without channels; large ones are kept on disk.
     records : dict of int to ObjectRecord
         By object id.
+    sent : list of dict
+        How the layers became what was sent, oldest first: each with the time from which it held.
     """
 
     def __init__(self, viewer: napari.Viewer, image: Image) -> None:
@@ -48,9 +53,11 @@ class ObjectLabels:
         if self.layer is not None:
             self.array = self.layer.data
             self.records = _stored_records(self.layer)
+            self.sent: list[dict[str, Any]] = list(self.layer.metadata[KEY].get("sent", ()))
         else:
             self.array = _new_array(image_shape(image))
             self.records: dict[int, ObjectRecord] = {}
+            self.sent = []
 
     @property
     def image(self) -> Image:
@@ -75,6 +82,12 @@ class ObjectLabels:
             layers.insert(above, self.layer)
             layers.selection.active = active
         return self.layer
+
+    def note_sent(self, mapping: dict[str, Any]) -> None:
+        """Keep how the layers become what is sent from now on."""
+        now = {"since": datetime.now(UTC).isoformat(timespec="seconds")}
+        if not self.sent or self.sent[-1] != {**mapping, "since": self.sent[-1]["since"]}:
+            self.sent.append(mapping | now)
 
     def publish(self, model: str) -> None:
         """Write what is known about the objects into the layer's features and metadata."""
@@ -101,6 +114,7 @@ class ObjectLabels:
                 "image": self._image.name,
                 "model": model,
                 "objects": objects,
+                "sent": list(self.sent),
                 "verified_frames": sorted(verified),
             }
         }
@@ -141,7 +155,7 @@ def find_labels(viewer: napari.Viewer, image: Image) -> Labels | None:
         known = layer.metadata.get(KEY)
         if (
             isinstance(layer, Labels)
-            and isinstance(layer.data, np.ndarray)
+            and isinstance(layer.data, np.ndarray | LabelStore)
             and isinstance(known, dict)
             and known.get("image") == image.name
             and layer.data.shape == image_shape(image)
@@ -167,9 +181,9 @@ def _with_integer_frames(record: ObjectRecord) -> ObjectRecord:
     return record
 
 
-def _new_array(shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.uint16]]:
+def _new_array(shape: tuple[int, ...]) -> LabelPixels:
     try:
-        return np.zeros(shape, _DTYPE)
+        return new_labels(shape, _DTYPE)
     except MemoryError as error:
         raise InputError(
             f"Labels for an image of the shape {shape} do not fit in memory.",

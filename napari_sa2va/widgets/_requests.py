@@ -67,7 +67,8 @@ def segment(
 
 def _prompted(work: Work, frame: int, label: int, prompts: FramePrompts) -> Iterator[Update]:
     """One object, by what was clicked and drawn."""
-    session, given = work.open(), seen_from(prompts, work.frames.geometry.box)
+    geometry = work.frames.geometry
+    session, given = work.open(), seen_from(prompts, geometry.box, geometry.step)
     session_id = known_to_session(work, session, label, frame, corrects=True)
     points = [(point.y, point.x, point.positive) for point in given.points]
     box = given.box and (given.box.y0, given.box.x0, given.box.y1, given.box.x1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QSpinBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QSpinBox, QWidget
 from superqt.utils import signals_blocked
 
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.widgets._frames import snapshot
 from napari_sa2va.widgets._geometry import (
     StackGeometry,
+    axis_name,
     current_position,
     default_time_axis,
     slider_axes,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from napari.utils.events import Event
 
 VISIBLE = "Visible layers"
+SINGLE = "none: single images"
 
 
 class StackPicker(QWidget):
@@ -43,6 +45,7 @@ class StackPicker(QWidget):
         super().__init__(parent)
         self._viewer = viewer
         self._axis_chosen = False
+        self._moved = False
 
         self.layers = QComboBox(self)
         self.layers.setToolTip(
@@ -52,7 +55,7 @@ class StackPicker(QWidget):
         self.axis = QComboBox(self)
         self.axis.setToolTip(
             "The axis along which objects are followed: time, or the slices of a volume. "
-            "Other axes are taken where their sliders stand."
+            "Other axes, channels among them, are taken where their sliders stand."
         )
         self.first = QSpinBox(self)
         self.first.setToolTip("The first frame that objects are followed to")
@@ -62,6 +65,11 @@ class StackPicker(QWidget):
             box.setMaximum(0)
         self.total = QLabel(self)
         self.region = RegionPicker(viewer, self)
+        self.auto_contrast = QCheckBox("Auto contrast", self)
+        self.auto_contrast.setToolTip(
+            "Send each frame with contrast limits measured in it, for stacks that bleach or "
+            "flicker, instead of those of the layers"
+        )
 
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -74,7 +82,8 @@ class StackPicker(QWidget):
         for column, widget in enumerate((self.first, QLabel("to", self), self.last, self.total), 1):
             layout.addWidget(widget, 2, column)
         layout.addWidget(QLabel("Region", self), 3, 0)
-        layout.addWidget(self.region, 3, 1, 1, 4)
+        layout.addWidget(self.region, 3, 1, 1, 3)
+        layout.addWidget(self.auto_contrast, 3, 4)
         layout.setColumnStretch(1, 1)
         layout.setColumnStretch(3, 1)
 
@@ -97,7 +106,7 @@ class StackPicker(QWidget):
             (dims.axis_labels, self._refresh_axes),
             (dims.order, self._refresh_axes),
             (dims.ndim, self._refresh_axes),
-            (dims.last_used, self._refresh_axes),
+            (dims.last_used, self._on_slider_moved),
         )
         for event, slot in self._events:
             event.connect(slot)
@@ -128,10 +137,10 @@ class StackPicker(QWidget):
         """What is sent, as it looks now. Raises InputError where there is nothing to send."""
         image = self.needed_image()
         geometry = stack_geometry(self._viewer, image, self.time_axis)
-        region = self.region.region(image, geometry)
-        if region is not None:
-            geometry = geometry.within(region)
-        frames = snapshot(self._viewer, image, self._images(), geometry)
+        geometry = geometry.within(self.region.region(image, geometry))
+        frames = snapshot(
+            self._viewer, image, self._images(), geometry, self.auto_contrast.isChecked()
+        )
         frame = self.frame or 0
         stop = min(self.last.value() + 1, geometry.stack_shape[0])
         start = min(self.first.value(), stop - 1)
@@ -158,7 +167,7 @@ class StackPicker(QWidget):
 
     def keep_axis(self) -> None:
         """From now on the axis follows no slider: there are objects along it."""
-        self._axis_chosen = True
+        self._axis_chosen = self.axis.isEnabled()
 
     def refresh(self, *_: object) -> None:
         """Offer the layers and axes that there are."""
@@ -207,18 +216,24 @@ class StackPicker(QWidget):
         if chosen == DRAWN and self.image is not None:
             self.region.open_layer(self.image)
 
+    def _on_slider_moved(self, _: Event) -> None:
+        self._moved = True  # before, napari names the first
+        self._refresh_axes()
+
     def _refresh_axes(self, *_: object) -> None:
         image = self.image
         axes = [] if image is None else slider_axes(self._viewer, image)
-        kept = self.time_axis if self._axis_chosen else None
-        if kept not in axes:
+        kept = self.time_axis
+        if not self._axis_chosen or kept not in (None, *axes):
             self._axis_chosen = False
-            kept = None if image is None else default_time_axis(self._viewer, image)
+            kept = None if image is None else default_time_axis(self._viewer, image, self._moved)
         with signals_blocked(self.axis):
             self.axis.clear()
             for axis in axes:
-                self.axis.addItem(f"axis {self._viewer.dims.axis_labels[axis]}", axis)
-            self.axis.setCurrentIndex(self.axis.findData(kept))
+                self.axis.addItem(f"axis {axis_name(self._viewer, image, axis)}", axis)
+            self.axis.addItem(SINGLE, None)
+            # Qt does not find None.
+            self.axis.setCurrentIndex(axes.index(kept) if kept in axes else len(axes))
         self.axis.setEnabled(bool(axes))
         self._on_axis()
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_sa2va.core.masks import bounding_box
 from napari_sa2va.core.records import ObjectRecord
+from napari_sa2va.core.regions import Region, shifted
 from napari_sa2va.widgets._geometry import StackGeometry
+from napari_sa2va.widgets._label_blocks import Block, LabelPixels
 
 # Differences of a run over a long stack may be large; the oldest steps go first.
 _MAX_BYTES = 512 * 2**20
+# What a change takes beside its pixels, and a score in a copied record.
+_CHANGE_BYTES, _SCORE_BYTES = 300, 64
 
 
 @dataclass(frozen=True)
 class PlaneChange:
-    """Pixels that changed in one frame.
+    """Pixels that changed in one block of a frame.
 
     Attributes
     ----------
@@ -27,35 +32,52 @@ class PlaneChange:
         Which plane of the array `frame` is.
     frame : int
         The frame.
-    pixels : (n,) array
-        Flat indices into the (H, W) plane.
+    box : Region
+        The box of the image's frame around them.
+    bits : bytes
+        Which pixels of the box they are: a bit each, compressed.
     before, after : int
         Their value; one for all, as a mask replaces background or its own object only.
     """
 
     geometry: StackGeometry
     frame: int
-    pixels: npt.NDArray[np.integer[Any]]
+    box: Region
+    bits: bytes
     before: int
     after: int
 
-    def revert(self, labels: npt.NDArray[Any]) -> None:
+    @classmethod
+    def of(
+        cls, block: Block, where: npt.NDArray[np.bool_], before: int, after: int
+    ) -> PlaneChange | None:
+        """The change of a block's pixels where a mask (h, w) is; None where there are none."""
+        box = bounding_box(where)
+        if box is None:
+            return None
+        y0, x0, y1, x1 = box
+        bits = zlib.compress(np.packbits(where[y0:y1, x0:x1]).data, 1)
+        place = shifted(box, *block.box[:2])
+        return cls(block.geometry, block.frame, place, bits, before, after)
+
+    def revert(self, labels: LabelPixels) -> None:
         """Write the old value, except where somebody painted since."""
         self._replace(labels, self.after, self.before)
 
-    def repeat(self, labels: npt.NDArray[Any]) -> None:
+    def repeat(self, labels: LabelPixels) -> None:
         """Write the new value again, except where somebody painted since."""
         self._replace(labels, self.before, self.after)
 
-    def _replace(self, labels: npt.NDArray[Any], now: int, then: int) -> None:
-        plane = self.geometry.plane(labels, self.frame)
-        where = np.unravel_index(self.pixels, plane.shape)
-        untouched = plane[where] == now
-        plane[tuple(axis[untouched] for axis in where)] = then
+    def _replace(self, labels: LabelPixels, now: int, then: int) -> None:
+        block = Block(labels, self.geometry, self.frame, self.box)
+        plane = block.read()
+        bits = np.frombuffer(zlib.decompress(self.bits), np.uint8)
+        where = np.unpackbits(bits, count=plane.size).view(bool).reshape(plane.shape)
+        block.assign(where & (plane == now), then)
 
     @property
     def nbytes(self) -> int:
-        return self.pixels.nbytes
+        return len(self.bits) + _CHANGE_BYTES
 
 
 @dataclass
@@ -66,7 +88,7 @@ class UndoStep:
     ----------
     title : str
         What the run was.
-    labels : array
+    labels : array or LabelStore
         The array that it wrote into.
     records : dict of int to ObjectRecord
         The objects as they were.
@@ -77,7 +99,7 @@ class UndoStep:
     """
 
     title: str
-    labels: npt.NDArray[Any]
+    labels: LabelPixels
     records: dict[int, ObjectRecord]
     changes: list[PlaneChange] = field(default_factory=list)
     after: dict[int, ObjectRecord] = field(default_factory=dict)
@@ -87,7 +109,9 @@ class UndoStep:
 
     @property
     def nbytes(self) -> int:
-        return sum(change.nbytes for change in self.changes)
+        records = (*self.records.values(), *self.after.values())
+        scores = sum(len(record.scores) for record in records)
+        return sum(change.nbytes for change in self.changes) + scores * _SCORE_BYTES
 
     def objects_changed(self, records: Mapping[int, ObjectRecord]) -> set[int]:
         """The objects that the run made or changed, given what they are now."""

@@ -105,8 +105,8 @@ def apply(
                         yield SameObject(label, known)
                     elif by_hand or not work.protects(label, event.frame):
                         work.writer.write(replace(event, object_id=label))
-                        origin = work.frames.geometry.box[:2]
-                        facts = measure(event.mask, origin)
+                        geometry = work.frames.geometry
+                        facts = measure(event.mask, geometry.box[:2], geometry.step)
                         yield MaskWritten(event.frame, label, event.score, facts)
                 case Failed(message, hint):
                     raise Sa2VAError(message, hint)

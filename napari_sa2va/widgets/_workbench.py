@@ -133,6 +133,7 @@ class Workbench(QObject):
     ) -> None:
         """Segment in the frame where the viewer stands; by `instances`, piece by piece."""
         work = self._begin("Segment", sent, reserved | set(prompts))
+        self._note(sent)
         self._prompts = [{"kind": "text", "frame": sent.frame, "text": text}]
         for label, given in prompts.items():
             record = self.records.setdefault(label, ObjectRecord(label))
@@ -145,11 +146,13 @@ class Workbench(QObject):
     ) -> None:
         """Follow objects from the frame where the viewer stands."""
         work = self._begin("Propagate", sent)
+        self._note(sent)
         self._run(requests.propagate(work, labels, sent.frame, legs))
 
     def ask(self, sent: Sent, question: str, look_at: Sequence[int], reserved: set[int]) -> None:
         """Ask a question."""
         work = self._begin("Ask", sent, reserved)
+        self._note(sent)
         self._prompts = [{"kind": "question", "frames": list(look_at), "text": question}]
         self._run(requests.ask(work, question, look_at, sent.start, sent.stop))
 
@@ -253,6 +256,10 @@ class Workbench(QObject):
         self._writer = LabelsWriter(array, sent.geometry, self._step)
         self.started.emit(title)
         return Work(self.sessions, sent.frames, self._writer, self._step.records, set(reserved))
+
+    def _note(self, sent: Sent) -> None:
+        if self.objects is not None:
+            self.objects.note_sent(sent.frames.mapping)
 
     def _run(self, request: Iterator[Update]) -> None:
         self.sessions.begin_request()

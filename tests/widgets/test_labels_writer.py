@@ -105,7 +105,7 @@ def test_nearly_the_same_mask_is_the_same_object() -> None:
 
 
 def test_the_undo_stack_drops_the_oldest_runs() -> None:
-    stack = UndoStack(max_bytes=100)
+    stack = UndoStack(max_bytes=500)
     labels = np.zeros((4, 20, 20), np.uint16)
     geometry = StackGeometry(labels.shape, 0, 1, 2, (0, 0, 0))
     for name in "abc":

@@ -59,7 +59,7 @@ def test_of_a_huge_image_only_the_region_is_read() -> None:
     geometry = stack_geometry(viewer, image, 0)
     frames = snapshot(viewer, image, [image], geometry)
     geometry = type(geometry)(huge.shape, 0, 1, 2, (0, 0, 0))
-    layers = [type(frames._layers[0])(**(vars(frames._layers[0]) | {"data": huge}))]
+    layers = [type(frames._layers[0])(**(vars(frames._layers[0]) | {"levels": (huge,)}))]
     part = type(frames)(layers, geometry).within((3100, 4900, 3200, 5100))
     seen = part.frame(1)
     assert seen.shape == (100, 200, 3)
