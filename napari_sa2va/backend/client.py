@@ -16,6 +16,8 @@ from napari_sa2va.core.frames import FrameSource, as_frames
 
 __all__ = ["RemoteBackend", "ServerConnector"]
 
+# The first start imports torch.
+_TELLING_SECONDS = 120.0
 _STATES: dict[str, State] = {"loading": "loading", "ready": "ready", "failed": "failed"}
 
 
@@ -44,6 +46,9 @@ class RemoteBackend:
         self._trouble = ""
         # Shows that somebody is here, and how the server is, while no session is open.
         self._presence: Link | None = None
+        # What the device has room for, whichever model is loaded.
+        self._room: Status | None = None
+        self._room_is_known = threading.Event()
         self._sent: set[bytes] = set()
         self._sessions: set[RemoteSession] = set()
 
@@ -69,22 +74,22 @@ class RemoteBackend:
         return self.info
 
     def memory(self) -> DeviceMemory:
-        """What the server's device has room for, as it told last.
+        """What the server's device has room for, as it told last; waits for it to tell at all.
 
         Raises
         ------
         BackendError
-            The server cannot be reached, or has loaded no model yet and does not tell.
+            The server cannot be reached, or does not tell.
         """
         self.be_present()
-        told = self._status
-        if not told.memory_total:
-            raise BackendError(
-                f"The {self._connector.place} tells its memory when a model is loaded there.",
-                "Run something first.",
-            )
+        self._room_is_known.wait(_TELLING_SECONDS)
+        told, machine = self._room, self._connector.machine
+        if told is None:
+            raise BackendError(f"{machine} does not tell its memory.", "Run something first.")
+        if not self._sessions:
+            self._let_go()  # nothing is asked of it: it may end
         free = told.memory_total - told.memory_used
-        return DeviceMemory(told.device, self._connector.place, told.dtype, free, told.memory_total)
+        return DeviceMemory(told.device, machine, told.dtype, free, told.memory_total)
 
     def open(self, stack: FrameSource | ServerStack | Any) -> RemoteSession:
         """Open a session; the server loads the model if need be.
@@ -105,9 +110,14 @@ class RemoteBackend:
             session.close()
         with self._lock:
             presence, self._presence = self._presence, None
-            self._state = "idle"
+            self.show("idle")
         if presence is not None:
             presence.close()
+
+    def rest(self) -> None:
+        """A session was not used for so long that the server ended it; it is made again at need."""
+        self.show("idle")
+        self._let_go()
 
     def be_present(self) -> None:
         """Keep a connection that shows how the server is; BackendError where it is unreachable."""
@@ -129,6 +139,9 @@ class RemoteBackend:
 
     def hear(self, status: Status) -> None:
         """The server says how it is."""
+        if status.memory_total:
+            self._room = status
+            self._room_is_known.set()
         # Of the model of this backend, or of no model yet: sessions say which they mean.
         if status.model in ("", self._model):
             self._status = status
@@ -139,6 +152,16 @@ class RemoteBackend:
     def show(self, state: State, error: BackendError | None = None) -> None:
         """What `info` says from now on."""
         self._state, self._trouble = state, "" if error is None else str(error)
+
+    def _let_go(self) -> None:
+        """Leave a server that ends when nobody is there."""
+        if self._connector.is_lasting:
+            return
+        with self._lock:
+            presence, self._presence = self._presence, None
+        if presence is not None:
+            presence.close()
+            self.show("idle")
 
     def _on_end(self, presence: Link, error: BackendError) -> None:
         with self._lock:
