@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,9 +40,7 @@ GPU = BackendInfo(
 CHILD = BackendInfo(
     "nano", "ready", "cpu", "float32", "child process", 1, 0, 12 * 10**9, 32 * 10**9
 )
-LOST = BackendInfo(
-    "nano", "lost", place="child process", trouble="The model's process was ended by signal 9."
-)
+LOST = replace(CHILD, state="lost", trouble="The model's process was ended by signal 9.")
 STATES = {
     "idle": (BackendInfo("nano", "idle", place="child process"), False),
     "connecting": (BackendInfo("nano", "connecting", place=GPU.place), False),
