@@ -81,6 +81,8 @@ class RemoteBackend:
         BackendError
             The server cannot be reached, or does not tell.
         """
+        if self._room is None:
+            self._room_is_known.clear()
         self.be_present()
         self._room_is_known.wait(_TELLING_SECONDS)
         told, machine = self._room, self._connector.machine
@@ -111,6 +113,7 @@ class RemoteBackend:
         with self._lock:
             presence, self._presence = self._presence, None
             self.show("idle")
+        self._room_is_known.set()  # nobody waits for it any more
         if presence is not None:
             presence.close()
 

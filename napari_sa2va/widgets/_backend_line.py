@@ -47,7 +47,7 @@ _BUSY_COLOR = "#1f77b4"
 
 def _room(info: BackendInfo) -> str:
     """Memory and queue, where the place tells them; what it told before it was lost is past."""
-    if info.state in ("connecting", "lost"):
+    if info.state in ("idle", "connecting", "lost"):
         return ""
     said = []
     if info.memory_total:

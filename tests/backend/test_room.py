@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import psutil
 import pytest
 
@@ -10,6 +12,12 @@ from napari_sa2va.backend.room import Room
 from tests.backend.serving import wait_for
 
 IDLE = BackendInfo("", "idle")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported() -> None:
+    """On a busy machine that alone takes longer than a test waits."""
+    import_module("napari_sa2va.engine.device_memory")
 
 
 def test_it_is_told_as_soon_as_it_is_known() -> None:
