@@ -5,7 +5,6 @@ Importing this package imports neither torch nor Qt; `load` does.
 
 from __future__ import annotations
 
-import os
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -81,11 +80,6 @@ def load(
         The device, the dtype or an option is not available here, two options do not go together, or
         the grounding is not possible.
     """
-    # Read by OpenMP when torch is first imported. Its threads spin while they wait for each other,
-    # which makes all some 20 times slower as soon as another program keeps the cores busy; threads
-    # that sleep at once take twice as long on idle cores. This many turns lie between the two.
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from napari_sa2va.core.options import LoadOptions
 
     options = LoadOptions(

@@ -29,7 +29,11 @@ def main(arguments: str) -> None:
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
     meeting = Rendezvous(settings)
     # It runs as the user, who may read their own files.
-    limits = Limits(max_sessions=_MAX_SESSIONS, idle_seconds=settings.idle_seconds)
+    limits = Limits(
+        max_sessions=_MAX_SESSIONS,
+        idle_seconds=settings.idle_seconds,
+        embedding_bytes=settings.embedding_bytes,
+    )
     options = LoadOptions(settings.device, settings.dtype)
     sessions = Sessions(None, options, None, limits)
     if settings.unix:

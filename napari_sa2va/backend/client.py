@@ -100,8 +100,10 @@ class RemoteBackend:
                 raise LostError(f"{self._connector.place} does not tell its memory.") from None
         if isinstance(told, BackendError):
             raise told
+        if not self._sessions:
+            self._let_go()  # nothing is asked of it: it may end
         # A server on another machine says of its CPU, too, that it is "this computer".
-        name = self._connector.place if self._connector.is_lasting else told.name
+        name = self._connector.machine if self._connector.is_lasting else told.name
         return DeviceMemory(told.device, name, told.dtype, told.free, told.total)
 
     def open(self, stack: FrameSource | ServerStack | Any) -> RemoteSession:
@@ -124,9 +126,15 @@ class RemoteBackend:
             session.close()
         with self._lock:
             presence, self._presence = self._presence, None
-            self._state = "idle"
+            self.show("idle")
+        self._measured.put(LostError(self._connector.epitaph()))  # nobody waits for it any more
         if presence is not None:
             presence.close()
+
+    def rest(self) -> None:
+        """A session was not used for so long that the server ended it; it is made again at need."""
+        self.show("idle")
+        self._let_go()
 
     def be_present(self) -> None:
         """Keep a connection that shows how the server is; BackendError where it is unreachable."""
@@ -158,6 +166,16 @@ class RemoteBackend:
     def show(self, state: State, error: BackendError | None = None) -> None:
         """What `info` says from now on."""
         self._state, self._trouble = state, "" if error is None else str(error)
+
+    def _let_go(self) -> None:
+        """Leave a server that ends when nobody is there."""
+        if self._connector.is_lasting:
+            return
+        with self._lock:
+            presence, self._presence = self._presence, None
+        if presence is not None:
+            presence.close()
+            self.show("idle")
 
     def _on_end(self, presence: Link, error: BackendError) -> None:
         with self._lock:

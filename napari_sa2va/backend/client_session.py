@@ -521,7 +521,10 @@ class RemoteSession:
         else:
             message = f"{error.message} What is finished is kept."
         lost = BackendError(message, "Resume to go on.", "resume")
-        self._backend.show("lost", lost)
+        if isinstance(error, RefusedError) and error.code == "ended" and not self._calls:
+            self._backend.rest()
+        else:
+            self._backend.show("lost", lost)
         self._end_calls(lost)
 
     def _end_calls(self, error: BackendError) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, InvalidURI
 from websockets.sync.client import ClientConnection, connect
 
 from napari_sa2va.backend.limits import HELLO_SECONDS, MAX_MESSAGE_BYTES
 from napari_sa2va.core.errors import BackendError, InputError
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class Connector(Protocol):
@@ -24,11 +25,14 @@ class Connector(Protocol):
     ----------
     place : str
         What to call it.
+    machine : str
+        What to call the computer that it is on.
     is_lasting : bool
         Whether the server may still be there when a connection was cut.
     """
 
     place: str
+    machine: str
     is_lasting: bool
 
     def connect(self, *, start: bool) -> ClientConnection:
@@ -80,10 +84,11 @@ class ServerConnector:
         scheme = _SCHEMES[parts.scheme]
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         self.place = f"{scheme}://{host}" + (f":{port}" if port else "")
+        self.machine = parts.hostname
         self._url = f"{self.place}{parts.path.rstrip('/')}/session"
         self._token = token
         self._ssl = _trust(certificate) if scheme == "wss" else None
-        self._is_loopback = parts.hostname in _LOOPBACK
+        self._is_loopback = parts.hostname in LOOPBACK
 
     def connect(self, *, start: bool) -> ClientConnection:
         try:
@@ -134,6 +139,17 @@ def unreachable(place: str, error: Exception) -> BackendError:
         )
     if isinstance(error, TimeoutError):
         return BackendError(f"{place} does not answer.", "Is the address right?")
+    if isinstance(error, ConnectionRefusedError):
+        return BackendError(
+            f"Nobody answers at {place}.", "Is the server running, and the port right?"
+        )
+    if isinstance(error, socket.gaierror):
+        return BackendError(f"There is no computer of the name in {place}.", "Check the address.")
+    if isinstance(error, InvalidMessage | ssl.SSLError):
+        return BackendError(
+            f"What answers at {place} does not speak this protocol.",
+            "Is the port right? With TLS the address begins with wss://, else with ws://.",
+        )
     return BackendError(
         f"{place} cannot be reached: {error}.", "Is the server running, and the address right?"
     )

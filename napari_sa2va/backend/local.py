@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import napari_sa2va
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from napari_sa2va.engine.engine import Engine
     from napari_sa2va.engine.session import Session
 
+# Two threads that import torch and transformers by different ways may see half of a module.
+_IMPORTING = threading.Lock()
 NOTHING_TO_RESUME = Failed("There is nothing to resume.", "Ask again.")
 
 
@@ -87,7 +90,8 @@ class LocalBackend:
 
     def memory(self) -> DeviceMemory:
         # Without the lock: what is free is read while a request runs, too.
-        from napari_sa2va.engine.device_memory import read_device_memory
+        with _IMPORTING:
+            from napari_sa2va.engine.device_memory import read_device_memory
 
         engine = self._engine
         held = 0 if engine is None else engine.weights_size
@@ -105,6 +109,8 @@ class LocalBackend:
             if self._engine is None:
                 self._state, self._trouble = "loading", ""
                 try:
+                    with _IMPORTING:
+                        import_module("napari_sa2va.engine.engine")
                     self._engine = napari_sa2va.load(self._model, **asdict(self.options))
                 except BaseException as error:
                     self._state, self._trouble = "failed", str(error)

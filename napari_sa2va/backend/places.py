@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_sa2va.backend.base import Backend
+from napari_sa2va.backend.limits import Limits
 from napari_sa2va.core.options import DEFAULTS, LoadOptions
 
 THIS_PROCESS = "this process"
@@ -18,6 +19,8 @@ def make_backend(
     *,
     token: str = "",
     certificate: Path | None = None,
+    idle_seconds: float = Limits.idle_seconds,
+    embedding_bytes: int = Limits.embedding_bytes,
 ) -> Backend:
     """A backend; nothing is started or loaded before it is used.
 
@@ -31,6 +34,8 @@ def make_backend(
         How the model is loaded; a server on the network has its own.
     token, certificate
         For a server: see `napari_sa2va.backend.connectors.ServerConnector`.
+    idle_seconds, embedding_bytes
+        For a child process: see `napari_sa2va.backend.process.ChildSettings`.
 
     Raises
     ------
@@ -46,6 +51,8 @@ def make_backend(
     if place == CHILD_PROCESS:
         from napari_sa2va.backend.process import ChildConnector, ChildSettings
 
-        child = ChildConnector(ChildSettings(options.device))
-        return RemoteBackend(child, model, options)
+        settings = ChildSettings(
+            options.device, idle_seconds=idle_seconds, embedding_bytes=embedding_bytes
+        )
+        return RemoteBackend(ChildConnector(settings), model, options)
     return RemoteBackend(ServerConnector(place, token, certificate), model)

@@ -25,6 +25,7 @@ from websockets.sync.client import ClientConnection, connect, unix_connect
 
 import napari_sa2va
 from napari_sa2va.backend.connectors import connect_options, unreachable
+from napari_sa2va.backend.limits import Limits
 from napari_sa2va.core.errors import BackendError
 
 _log = logging.getLogger(__name__)
@@ -51,7 +52,10 @@ class ChildSettings:
     linger_seconds : float
         It ends when its last client has been gone for so long.
     idle_seconds : float
-        A session that is asked nothing for so long ends, and the memory it holds is freed.
+        A session that is asked nothing for so long ends, and the memory it holds is freed; so does
+        the child, where that was the last one.
+    embedding_bytes : int
+        Image embeddings that it keeps in memory, of all sessions.
     unix : bool
         On a Unix socket, not on loopback.
     """
@@ -59,7 +63,8 @@ class ChildSettings:
     device: str = "auto"
     dtype: str = "auto"
     linger_seconds: float = 10.0
-    idle_seconds: float = 3600.0
+    idle_seconds: float = Limits.idle_seconds
+    embedding_bytes: int = Limits.embedding_bytes
     unix: bool = HAS_UNIX_SOCKETS
 
 
@@ -138,6 +143,7 @@ class ChildConnector:
     """
 
     place = "child process"
+    machine = "this computer"
     is_lasting = False
 
     def __init__(self, settings: ChildSettings | None = None) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari_sa2va.backend.base import ServerStack
+from napari_sa2va.backend.base import BackendInfo, ServerStack
 from napari_sa2va.backend.data_roots import DataRoots
 from napari_sa2va.backend.frame_cache import FrameCache
 from napari_sa2va.backend.limits import Limits
@@ -16,6 +16,7 @@ from napari_sa2va.backend.metrics import Metrics
 from napari_sa2va.backend.protocol import Open, Resume, Status
 from napari_sa2va.backend.refusals import RefusedError
 from napari_sa2va.backend.resident_models import ResidentModels
+from napari_sa2va.backend.room import Room
 from napari_sa2va.backend.served_session import ServedSession
 from napari_sa2va.backend.turns import Turns
 from napari_sa2va.backend.wire_frames import WireFrames
@@ -52,6 +53,7 @@ class Sessions:
         self.frames = FrameCache(self.limits.frame_bytes)
         self.models = ResidentModels(models, options, self.limits, self.turns)
         self._roots = DataRoots(data_roots)
+        self._room = Room(options)
         self._lock = threading.Lock()
         self._sessions: dict[str, ServedSession] = {}
         self._opening = 0
@@ -145,9 +147,9 @@ class Sessions:
         loaded = [info for info in infos if info.state != "idle"]
         chosen = [info for info in infos if info.model == name] or loaded or infos
         sessions = len(self._sessions)
-        if not chosen:
-            return Status("idle", sessions=sessions)
-        info = chosen[0]
+        info = chosen[0] if chosen else BackendInfo("", "idle")
+        if not info.memory_total:
+            info = self._room.fill_in(info)
         return Status(
             info.state,
             info.model,

@@ -163,11 +163,12 @@ def choose_grounding(grounding: str, two_decoders: bool, prompt_model: bool, mod
 
 
 def device_memory(device: torch.device) -> tuple[int, int]:
-    """Bytes used and in all: of a GPU by everybody, of the CPU by this process."""
+    """Bytes used, by everybody, and in all."""
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         return total - free, total
     if device.type == "mps":
         total = torch.mps.recommended_max_memory()
         return torch.mps.driver_allocated_memory(), total
-    return psutil.Process().memory_info().rss, psutil.virtual_memory().total
+    memory = psutil.virtual_memory()
+    return memory.total - memory.available, memory.total

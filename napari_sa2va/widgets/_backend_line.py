@@ -1,19 +1,63 @@
-"""Which model, where it runs, and how it is."""
+"""Which model, where it runs, how it is, and what room there is."""
 
 from __future__ import annotations
 
+import time
+
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QPainter, QPaintEvent
-from qtpy.QtWidgets import QComboBox, QFileDialog, QGridLayout, QLabel, QToolButton, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QToolButton,
+    QWidget,
+)
 
 from napari_sa2va.backend.base import BackendInfo
+from napari_sa2va.core.units import readable_size, readable_time
 from napari_sa2va.models.known import BUNDLED
 from napari_sa2va.widgets._model_card import CardDialog, find_card
+from napari_sa2va.widgets._place import place_text
 
 _BUNDLED_TEXT = "nano (bundled)"
 _OPEN_FOLDER = "Open folder…"
-_COLORS = {"idle": "#9e9e9e", "loading": "#f0a30a", "ready": "#2ca02c", "failed": "#d62728"}
+_COLORS = {
+    "idle": "#9e9e9e",
+    "connecting": "#f0a30a",
+    "loading": "#f0a30a",
+    "ready": "#2ca02c",
+    "lost": "#d62728",
+    "failed": "#d62728",
+}
+_IN_WORDS = {
+    "idle": "The model is not loaded: it will be at its first use",
+    "connecting": "On the way to where the model runs",
+    "loading": "The model is being loaded",
+    "ready": "The model is loaded and waits",
+    "busy": "The model works",
+    "lost": "The model cannot be reached",
+    "failed": "The model cannot be loaded",
+}
 _BUSY_COLOR = "#1f77b4"
+
+
+def _room(info: BackendInfo) -> str:
+    """Memory and queue, where the place tells them; what it told before it was lost is past."""
+    if info.state in ("idle", "connecting", "lost"):
+        return ""
+    said = []
+    if info.memory_total:
+        free = info.memory_total - info.memory_used
+        said.append(f"{readable_size(info.memory_used)} used, {readable_size(free)} free")
+    if info.waiting:
+        said.append(f"{info.waiting} waiting")
+    if info.sessions > 1:
+        said.append(f"{info.sessions} sessions")
+    return " · ".join(said)
 
 
 class StateLight(QWidget):
@@ -24,11 +68,12 @@ class StateLight(QWidget):
         self.state = ""
         self.setFixedSize(12, 12)
 
-    def set_state(self, state: str) -> None:
-        """Show "idle", "loading", "ready", "busy" or "failed"."""
-        self.state = state
-        self.setToolTip(f"The model is {state}")
-        self.update()
+    def set_state(self, state: str, trouble: str = "") -> None:
+        """Show "busy" or a state of `BackendInfo`, and what the trouble is."""
+        self.setToolTip(f"{_IN_WORDS[state]}{f': {trouble}' if trouble else ''}")
+        if state != self.state:
+            self.state = state
+            self.update()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
         painter = QPainter(self)
@@ -47,14 +92,18 @@ class BackendLine(QWidget):
         "nano", a folder, or an id on the Hugging Face Hub.
     list_wanted
         The user wants to see all models.
+    place_wanted
+        The user wants to choose where the model runs.
     """
 
     model_chosen = Signal(str)
     list_wanted = Signal()
+    place_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._model = BUNDLED
+        self._loading_since: float | None = None
 
         self.light = StateLight(self)
         self.model = QComboBox(self)
@@ -70,8 +119,13 @@ class BackendLine(QWidget):
             "Hugging Face Hub (type it, then Enter)"
         )
         self.model.setAccessibleName("Model")
+        self.place = QPushButton(self)
+        self.place.setAccessibleName("Where the model runs")
         self.status = QLabel(self)
         self.status.setToolTip("State of the model · device · precision")
+        self.room = QLabel(self)
+        self.room.setToolTip("Memory of the device that the model is on, and who else uses it")
+        self.room.setWordWrap(True)
         self.all = QToolButton(self)
         self.all.setText("…")
         self.all.setToolTip("All models: what each needs and what is here; download, remove")
@@ -88,21 +142,35 @@ class BackendLine(QWidget):
         layout.addWidget(self.model, 0, 1)
         layout.addWidget(self.all, 0, 2)
         layout.addWidget(self.about, 0, 3)
-        layout.addWidget(self.status, 1, 1, 1, 3)
+        second = QHBoxLayout()
+        second.addWidget(self.place)
+        second.addWidget(self.status, 1)
+        layout.addLayout(second, 1, 1, 1, 3)
+        layout.addWidget(self.room, 2, 1, 1, 3)
         layout.setColumnStretch(1, 1)
 
         self.model.activated.connect(self._on_activated)
         self.model.lineEdit().returnPressed.connect(self._on_typed)
         self.all.clicked.connect(self.list_wanted)
+        self.place.clicked.connect(self.place_wanted)
         self.about.clicked.connect(self.show_card)
 
     def show_info(self, info: BackendInfo, busy: bool) -> None:
         """Show what the backend says; `busy` while a request is on its way."""
         state = "busy" if busy and info.state == "ready" else info.state
-        if state != self.light.state:
-            self.light.set_state(state)
-        where = [info.device, info.dtype] if info.state == "ready" else []
-        self.status.setText(" · ".join([state, *filter(None, where)]))
+        self.light.set_state(state, info.trouble)
+        facts = [info.device, info.dtype] if info.state == "ready" else []
+        if state != "loading":
+            self._loading_since = None
+        elif self._loading_since is None:
+            self._loading_since = time.monotonic()
+        else:
+            facts = [readable_time(time.monotonic() - self._loading_since)]
+        self.status.setText(" · ".join([state, *filter(None, facts)]))
+        self.place.setText(f"{place_text(info.place)}…")
+        self.place.setToolTip(f"The model runs in: {info.place}. Press to choose another place.")
+        self.room.setText(_room(info))
+        self.room.setVisible(bool(self.room.text()))
 
     def show_model(self, model: str) -> None:
         """Show a model as the chosen one."""

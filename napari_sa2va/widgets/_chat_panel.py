@@ -106,7 +106,7 @@ class ChatPanel(QWidget):
         question, answer = self._messages[-2:]
         if len(self._messages) > 2:
             del self._messages[-2:]
-            note = "The images look different now: a new conversation begins."
+            note = "The images or the model changed: a new conversation begins."
             self._messages += [Message("note", note), question, answer]
             self.redraw()
 

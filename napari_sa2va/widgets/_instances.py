@@ -8,13 +8,12 @@ import numpy as np
 from scipy import ndimage
 
 from napari_sa2va.backend.base import BackendSession
-from napari_sa2va.core.errors import Sa2VAError
-from napari_sa2va.core.events import Event, Failed, Mask, ObjectFound, Progress, Reasoning, Token
+from napari_sa2va.core.events import Event, Mask, ObjectFound, Progress, Reasoning, Token
 from napari_sa2va.core.masks import BoolMask
 from napari_sa2va.core.regions import Region
 from napari_sa2va.core.review import measure
-from napari_sa2va.widgets._updates import MaskWritten, Update
-from napari_sa2va.widgets._work import Work, closing_if_possible
+from napari_sa2va.widgets._updates import Interrupted, MaskWritten, Update
+from napari_sa2va.widgets._work import Work, to_the_end
 
 # Pieces smaller than this share of the typical one are specks.
 _SPECK = 0.1
@@ -44,17 +43,14 @@ def apply_pieces(work: Work, session: BackendSession, events: Iterator[Event]) -
     The model's own objects are forgotten: each piece is shown to it by its mask.
     """
     found: dict[int, ObjectFound] = {}
-    with closing_if_possible(events):
-        for event in events:
-            match event:
-                case ObjectFound():
-                    found[event.object_id] = event
-                case Mask() if event.object_id in found:
-                    yield from _write_pieces(work, found[event.object_id], event)
-                case Failed(message, hint):
-                    raise Sa2VAError(message, hint)
-                case Token() | Reasoning() | Progress():
-                    yield event
+    for event in to_the_end(work, session, events):
+        match event:
+            case ObjectFound():
+                found[event.object_id] = event
+            case Mask() if event.object_id in found:
+                yield from _write_pieces(work, found[event.object_id], event)
+            case Token() | Reasoning() | Progress() | Interrupted():
+                yield event
     for object_id in found:
         session.remove(object_id)
 

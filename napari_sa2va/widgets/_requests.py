@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
+from napari_sa2va.backend.base import BackendSession
+from napari_sa2va.backend.protocol import RESTORING
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.events import Event, ObjectFound, Progress
 from napari_sa2va.core.prompts import FramePrompts
@@ -20,7 +23,13 @@ from napari_sa2va.widgets._updates import (
     SameObject,
     Update,
 )
-from napari_sa2va.widgets._work import Work, apply, closing_if_possible, known_to_session
+from napari_sa2va.widgets._work import (
+    ReplacedError,
+    Work,
+    apply,
+    closing_if_possible,
+    known_to_session,
+)
 
 
 def segment(
@@ -53,7 +62,7 @@ def segment(
     """
     yield from _loading(work)
     if text:
-        session = work.open()
+        session = yield from work.open()
         events = session.ask(sentence, [frame], track=False, remember=False)
         named = _call_it(text, sentence, events)
         if instances:
@@ -68,12 +77,17 @@ def segment(
 def _prompted(work: Work, frame: int, label: int, prompts: FramePrompts) -> Iterator[Update]:
     """One object, by what was clicked and drawn."""
     geometry = work.frames.geometry
-    session, given = work.open(), seen_from(prompts, geometry.box, geometry.step)
-    session_id = known_to_session(work, session, label, frame, corrects=True)
+    given = seen_from(prompts, geometry.box, geometry.step)
     points = [(point.y, point.x, point.positive) for point in given.points]
     box = given.box and (given.box.y0, given.box.x0, given.box.y1, given.box.x1)
-    events = session.segment(session_id, frame, points or None, box)
-    yield from apply(work, session, events, by_hand=True)
+    is_done = False
+    while not is_done:
+        session = yield from work.open()
+        with suppress(ReplacedError):
+            session_id = yield from known_to_session(work, session, label, frame, corrects=True)
+            events = session.segment(session_id, frame, points or None, box)
+            yield from apply(work, session, events, by_hand=True)
+            is_done = True
 
 
 def _closely(work: Work, frame: int, label: int, prompts: FramePrompts) -> Iterator[Update]:
@@ -104,18 +118,13 @@ def propagate(
         Half-open ranges of frames, in order.
     """
     yield from _loading(work)
-    session = work.open()
-    known = (known_to_session(work, session, label, frame) for label in labels)
-    ids = [session_id for session_id in known if session_id is not None]
-    if not ids:
-        raise InputError("The objects have no mask to follow.", "Segment them first.")
     total, before = sum(stop - start for start, stop, _ in legs), 0
-    for start, stop, reverse in legs:
-        for update in apply(work, session, session.propagate(ids, start, stop, reverse)):
-            if isinstance(update, Progress):
+    for leg in legs:
+        for update in _along(work, labels, frame, leg):
+            if isinstance(update, Progress) and update.what != RESTORING:
                 update = Progress(before + update.done, total, update.what)
             yield update
-        before += stop - start
+        before += leg[1] - leg[0]
     if not work.writer.seen:
         raise InputError(
             "Nothing came back: in these frames, the objects are not seen before.",
@@ -123,12 +132,47 @@ def propagate(
         )
 
 
+def _along(
+    work: Work, labels: Sequence[int], frame: int, leg: tuple[int, int, bool]
+) -> Iterator[Update]:
+    """Follow objects along one leg; in another session from the last frame that is done."""
+    start, stop, reverse = leg
+    total, done = stop - start, 0
+    while done < total:
+        session, before = (yield from work.open()), done
+        if before:
+            frame = stop - before if reverse else start + before - 1
+        first, last = (start, stop - before) if reverse else (start + before, stop)
+        with suppress(ReplacedError):
+            ids = yield from _known(work, session, labels, frame)
+            for update in apply(work, session, session.propagate(ids, first, last, reverse)):
+                if isinstance(update, Progress) and update.what != RESTORING:
+                    done = before + update.done
+                    update = Progress(done, total, update.what)
+                yield update
+            done = total
+
+
+def _known(
+    work: Work, session: BackendSession, labels: Sequence[int], frame: int
+) -> Generator[Update, None, list[int]]:
+    """The session's ids of objects that have a mask."""
+    ids = []
+    for label in labels:
+        session_id = yield from known_to_session(work, session, label, frame)
+        if session_id is not None:
+            ids.append(session_id)
+    if not ids:
+        raise InputError("The objects have no mask to follow.", "Segment them first.")
+    return ids
+
+
 def ask(
     work: Work, question: str, look_at: Sequence[int], start: int, stop: int
 ) -> Iterator[Update]:
     """Ask a question; what the answer grounds is followed through the range of frames."""
     yield from _loading(work)
-    session = work.open()
+    session = yield from work.open()
     if work.sessions.is_another:
         yield ConversationBegan()
     whole = (start, stop) == (0, work.frames.shape[0])
@@ -143,6 +187,13 @@ def ask(
         first = min(look_at)
         legs = [(first, stop, False), *([(start, first, True)] if start < first else [])]
         yield from propagate(work, found, first, legs)
+
+
+def going_on(sessions: Sessions, request: Iterator[Update], *, anew: bool) -> Iterator[Update]:
+    """A request that was interrupted; the backend is made `anew` before it goes on."""
+    if anew:
+        sessions.restart()
+    yield from request
 
 
 def undo(sessions: Sessions, step: UndoStep, labels: Iterable[int]) -> Iterator[Update]:

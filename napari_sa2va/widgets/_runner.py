@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sa2va.core.errors import Sa2VAError
 from napari_sa2va.core.events import Failed, Finished, Progress, Reasoning, Token
-from napari_sa2va.widgets._updates import Update
+from napari_sa2va.widgets._updates import Interrupted, Update
 
 # Tokens come faster than anybody reads: they are handed on a few dozen times a second.
 _TOKEN_SECONDS = 0.03
@@ -28,9 +28,11 @@ class Runner(QObject):
     Signals
     -------
     updated : Update
-        The request came on; the last update is `Finished` or `Failed`, neither if cancelled.
+        The request came on; the last update is `Finished`, `Failed` or `Interrupted`, none of them
+        if cancelled.
     stopped : str
-        The request ended: "done", "failed" or "cancelled".
+        The request ended: "done", "failed" or "cancelled"; or it is "interrupted", and goes on
+        where it stands when it is started again.
     """
 
     updated = Signal(object)
@@ -73,6 +75,8 @@ class Runner(QObject):
             self._latest = update
         elif isinstance(update, Failed):
             self._outcome = "failed"
+        elif isinstance(update, Interrupted):
+            self._outcome = "interrupted"
         self.updated.emit(update)
 
     def _on_finished(self) -> None:
@@ -133,9 +137,17 @@ class _Bar(cancelable_progress):
 
 
 def guarded(request: Iterator[Update], at_end: Callable[[], None]) -> Iterator[Update]:
-    """A request that always ends well: errors become `Failed`, tokens come in batches."""
+    """A request that always ends well: errors become `Failed`, tokens come in batches.
+
+    Where it is interrupted it is left as it stands, and is closed by nobody but its next run.
+    """
+    stands = False
     try:
-        yield from _batched(request)
+        for update in _batched(request):
+            yield update
+            if isinstance(update, Interrupted):
+                stands = True
+                return
         yield Finished()
     except Sa2VAError as error:
         yield Failed(error.message, error.hint)
@@ -146,7 +158,7 @@ def guarded(request: Iterator[Update], at_end: Callable[[], None]) -> Iterator[U
         yield Failed(f"{type(error).__name__}: {error}", "The log has the traceback.")
     finally:
         close = getattr(request, "close", None)
-        if close is not None:
+        if close is not None and not stands:
             close()
         at_end()
 

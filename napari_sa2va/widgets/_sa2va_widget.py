@@ -20,16 +20,20 @@ from napari_sa2va.core.options import DEFAULTS, LoadOptions
 from napari_sa2va.models.known import BUNDLED
 from napari_sa2va.widgets._backend_line import BackendLine
 from napari_sa2va.widgets._chat_panel import ChatPanel
+from napari_sa2va.widgets._connect_dialog import ConnectDialog
+from napari_sa2va.widgets._fault_bar import FaultBar
 from napari_sa2va.widgets._geometry import go_to_frame
 from napari_sa2va.widgets._model_store import ModelStore
 from napari_sa2va.widgets._models_window import ModelsWindow
 from napari_sa2va.widgets._object_panel import ObjectPanel
+from napari_sa2va.widgets._place import Place, keep_token, known_token
 from napari_sa2va.widgets._prompt_panel import PromptPanel
 from napari_sa2va.widgets._prompting import Prompting
 from napari_sa2va.widgets._reviewing import Reviewing
 from napari_sa2va.widgets._run_panel import RunPanel
 from napari_sa2va.widgets._sent import Sent
-from napari_sa2va.widgets._sessions import sessions_on
+from napari_sa2va.widgets._sessions import Sessions, source_of
+from napari_sa2va.widgets._settings import read_settings, remember
 from napari_sa2va.widgets._stack_picker import StackPicker
 from napari_sa2va.widgets._workbench import Workbench
 
@@ -47,7 +51,8 @@ class Sa2VAWidget(QWidget):
     viewer : napari.Viewer
         The viewer.
     backend : Backend, optional
-        Where the model is. Default: the model chosen in the dock, in this process.
+        Where the model is. Default: the model chosen in the dock, at the place that the settings
+        name; see `napari_sa2va.widgets._settings`.
     """
 
     def __init__(self, viewer: napari.viewer.Viewer, backend: Backend | None = None) -> None:
@@ -57,8 +62,12 @@ class Sa2VAWidget(QWidget):
         self._model_is_given = backend is not None
         self._running = ""
         self._options = DEFAULTS
+        settings = read_settings()
+        self._place = Place(settings, known_token(settings.server))
 
         self.backend_line = BackendLine(self)
+        self.fault = FaultBar(self)
+        self.connecting = ConnectDialog(self)
         self.picker = StackPicker(viewer, self)
         self.prompts = PromptPanel(self)
         self.runs = RunPanel(self)
@@ -66,7 +75,7 @@ class Sa2VAWidget(QWidget):
         self.table = self.objects.table
         self.chat = ChatPanel(self)
         self.prompting = Prompting(viewer, self.prompts)
-        self.workbench = Workbench(viewer, sessions_on(backend, BUNDLED), self)
+        self.workbench = Workbench(viewer, Sessions(source_of(backend, BUNDLED, self._place)), self)
         self.reviewing = Reviewing(viewer, self.workbench, self)
         self.models = _models_for(self.workbench)
         self.models_window = ModelsWindow(self.models, self)
@@ -79,6 +88,7 @@ class Sa2VAWidget(QWidget):
             self.backend_line.show_model(backend.info.model)
             self.backend_line.model.setToolTip("The model was chosen by what opened this dock")
         self._show_info()
+        self._info_timer.start()
         self._on_stack_changed()
 
     def _lay_out(self) -> None:
@@ -91,7 +101,14 @@ class Sa2VAWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(6)
-        for widget in (self.backend_line, self.picker, _line(), self.prompts, self.runs):
+        for widget in (
+            self.backend_line,
+            self.fault,
+            self.picker,
+            _line(),
+            self.prompts,
+            self.runs,
+        ):
             layout.addWidget(widget)
         layout.addWidget(splitter, 1)
         self.setMinimumWidth(340)
@@ -99,6 +116,12 @@ class Sa2VAWidget(QWidget):
     def _connect(self) -> None:
         self.backend_line.model_chosen.connect(self.choose_model)
         self.backend_line.list_wanted.connect(self.show_models)
+        self.backend_line.place_wanted.connect(self.show_places)
+        self.connecting.chosen.connect(self.choose_place)
+        self.fault.go_on_wanted.connect(lambda: self._attempt(self.workbench.go_on))
+        self.fault.less_memory_wanted.connect(self.show_models)
+        self.fault.dismissed.connect(self.workbench.give_up)
+        self.workbench.interruption_changed.connect(self._on_interruption)
         self.models_window.model_wanted.connect(self.choose_model)
         self.models_window.options.options_wanted.connect(self.choose_options)
         self.picker.changed.connect(self._on_stack_changed)
@@ -235,9 +258,23 @@ class Sa2VAWidget(QWidget):
         self._choose_model(self.workbench.sessions.info.model)
         self.models.refresh()  # what fits depends on the precision
 
+    def show_places(self) -> None:
+        """Open the dialog that says where the model runs."""
+        self.connecting.show_place(self._place, self.workbench.sessions.info.model)
+        self.connecting.open()
+
+    def choose_place(self, place: Place) -> None:
+        """Let the model run at another place from now on; objects stay."""
+        self._attempt(partial(self._choose_place, place))
+
+    def _choose_place(self, place: Place) -> None:
+        self._place = place
+        remember(place.settings)
+        keep_token(place.settings.server, place.token)
+        self._choose_model(self.workbench.sessions.info.model)
+
     def _choose_model(self, model: str) -> None:
-        self.workbench.sessions.end()
-        self.workbench.sessions = sessions_on(None, model, self._options)
+        self.workbench.sessions.switch(source_of(None, model, self._place, self._options))
         self.backend_line.show_model(model)
         self.models_window.show_in_use(model)
         self._show_info()
@@ -334,11 +371,12 @@ class Sa2VAWidget(QWidget):
         self.runs.set_running(True)
         self.runs.show_message(f"{title}…")
         self.chat.set_running(True, answering=title == "Ask")
-        self._info_timer.start()
         self._show_info()
 
     def _on_stopped(self, outcome: str) -> None:
-        if self._running == "Segment":
+        if outcome == "interrupted":
+            pass  # prompts and answer are still in use
+        elif self._running == "Segment":
             self.prompting.taken_were_used(outcome == "done")
             if outcome == "done":
                 self.prompts.text_is_done()
@@ -347,9 +385,12 @@ class Sa2VAWidget(QWidget):
         self.runs.set_running(False)
         self.runs.show_message(f"{self._running}: {_ENDED[outcome]}")
         self.chat.set_running(False, answering=False)
-        self._info_timer.stop()
         self._show_info()
         self._on_stack_changed()  # it may have changed meanwhile
+
+    def _on_interruption(self) -> None:
+        held = self.workbench.interruption
+        self.fault.show_why(None if held is None else held.why)
 
     def _on_objects_changed(self) -> None:
         objects = self.workbench.objects
@@ -389,6 +430,7 @@ class Sa2VAWidget(QWidget):
     def _show_info(self) -> None:
         running = self.workbench.runner.is_running
         usable = not (running or self._model_is_given)
+        self.backend_line.place.setEnabled(usable)
         self.backend_line.model.setEnabled(usable)
         self.models_window.set_usable(usable)
         self.backend_line.show_info(self.workbench.sessions.info, running)
@@ -402,7 +444,12 @@ class Sa2VAWidget(QWidget):
         )
 
 
-_ENDED = {"done": "done", "failed": "failed", "cancelled": "cancelled; what was done stays"}
+_ENDED = {
+    "done": "done",
+    "failed": "failed",
+    "cancelled": "cancelled; what was done stays",
+    "interrupted": "interrupted; what was done stays",
+}
 
 
 def _models_for(workbench: Workbench) -> ModelStore:

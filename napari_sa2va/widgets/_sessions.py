@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 
-from napari_sa2va.backend.base import Backend, BackendInfo, BackendSession
+from napari_sa2va.backend.base import Backend, BackendInfo, BackendSession, State
 from napari_sa2va.core.devices import DeviceMemory
-from napari_sa2va.core.errors import Sa2VAError
+from napari_sa2va.core.errors import InputError, Sa2VAError
 from napari_sa2va.core.events import Progress
 from napari_sa2va.core.options import DEFAULTS, LoadOptions
 from napari_sa2va.models.catalog import bring_model
 from napari_sa2va.widgets._frames import ViewedFrames
+from napari_sa2va.widgets._place import Place
 
 _MEGABYTE = 10**6
 
@@ -50,19 +52,40 @@ class ObjectIds:
         return label if label not in self._labels else max(self._labels) + 1
 
 
+def _nothing() -> Iterator[Progress]:
+    return iter(())
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the backend comes from.
+
+    Attributes
+    ----------
+    make : callable
+        Makes the backend when it is first needed: importing a local one takes seconds.
+    model, place : str
+        What to show of it until then; see `napari_sa2va.backend.base.BackendInfo`.
+    bring : callable
+        Brings what is missing of the model to this machine, and tells how far that is.
+    """
+
+    make: Callable[[], Backend]
+    model: str
+    place: str
+    bring: Callable[[], Iterator[Progress]] = _nothing
+
+
 class Sessions:
     """One backend, and one session on it at a time.
 
-    `info`, `forget`, `begin_request` and `end` belong to the Qt thread, all else to the worker.
+    `info`, `forget`, `begin_request`, `switch` and `end` belong to the Qt thread, all else to the
+    worker.
 
     Parameters
     ----------
-    make_backend : callable
-        Makes the backend when it is first needed: importing a local one takes seconds.
-    model : str
-        What to show as the model until then.
-    bring : callable
-        Brings what is missing of the model to this machine, and tells how far that is.
+    source : Source
+        Where the backend comes from.
 
     Attributes
     ----------
@@ -72,23 +95,18 @@ class Sessions:
         Whether the session given last took the place of another.
     """
 
-    def __init__(
-        self,
-        make_backend: Callable[[], Backend],
-        model: str,
-        bring: Callable[[], Iterator[Progress]] = lambda: iter(()),
-    ) -> None:
-        self._make_backend = make_backend
-        self.bring = bring
-        self._model = model
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self._backend: Backend | None = None
         self._session: BackendSession | None = None
         self._frames: ViewedFrames | None = None
         self._forgotten: set[int] = set()
-        self._state = "idle"
+        self._state: State = "idle"
         self._lock = threading.RLock()
+        self._freeing: threading.Thread | None = None
         self._ended = False
         self._in_flight = False
+        self._had_session = False
         self.is_another = False
         self.ids = ObjectIds()
 
@@ -97,11 +115,16 @@ class Sessions:
         """What the backend says, or what is known before it exists."""
         backend = self._backend
         if backend is None:
-            return BackendInfo(self._model, self._state)
+            return BackendInfo(self._source.model, self._state, place=self._source.place)
         info = backend.info
         if self._state == "loading" and info.state == "idle":
-            return BackendInfo(info.model, "loading", info.device, info.dtype)
+            return replace(info, state="loading")
         return info
+
+    @property
+    def bring(self) -> Callable[[], Iterator[Progress]]:
+        """Brings what is missing of the model to this machine, and tells how far that is."""
+        return self._source.bring
 
     def memory(self) -> DeviceMemory:
         """What the backend's device has room for."""
@@ -111,16 +134,21 @@ class Sessions:
         """The session for these frames; a new one where they differ from the last."""
         with self._lock:
             if self._ended:
-                raise Sa2VAError("The widget is closed.", "Open it again.")
+                raise InputError("The widget is closed.", "Open it again.")
             if self._session is None or self._frames is None or self._frames.key != frames.key:
-                self.is_another = self._session is not None
+                self.is_another = self._had_session
                 self.close_session()
                 self._session = self._open(frames)
                 self._frames = frames
+                self._had_session = True
             else:
                 self.is_another = False
             self._drop_forgotten(self._session)
             return self._session
+
+    def has(self, session: BackendSession) -> bool:
+        """Whether this is the session that is open."""
+        return self._session is session
 
     def forget(self, labels: Iterable[int]) -> None:
         """Let the session forget objects before the next request: their masks were taken back."""
@@ -142,6 +170,18 @@ class Sessions:
         if session is not None:
             session.close()
 
+    def restart(self) -> None:
+        """Let go of the backend; the next request makes it anew."""
+        with self._lock:
+            self._free()
+            self._state = "idle"
+
+    def switch(self, source: Source) -> None:
+        """Work with another backend from now on; not while a request is in flight."""
+        self._source = source
+        self._state = "idle"
+        self._free_aside()
+
     def begin_request(self) -> None:
         """A request is on its way: it will call `finish_request`, whatever happens."""
         self._in_flight = True
@@ -154,16 +194,35 @@ class Sessions:
                 self._free()
 
     def end(self) -> None:
-        """Free everything, for good: now, or when the request in flight lets go."""
+        """Free everything, for good: soon, or when the request in flight lets go."""
         self._ended = True
         if not self._in_flight:
-            self._free()
+            self._free_aside()
+
+    def _free_aside(self) -> None:
+        """Free everything in a thread: a server may take seconds to take leave."""
+        if self._backend is not None or self._session is not None:
+            self._freeing = threading.Thread(target=self._take_leave(), name="leaving")
+            self._freeing.start()
+
+    def _take_leave(self) -> Callable[[], None]:
+        """Forget the backend now; what is returned closes it."""
+        session, self._session, self._frames = self._session, None, None
+        backend, self._backend = self._backend, None
+        self.ids = ObjectIds()
+        self._forgotten.clear()
+
+        def close() -> None:
+            if session is not None:
+                session.close()
+            if backend is not None:
+                backend.close()
+
+        return close
 
     def _free(self) -> None:
         with self._lock:
-            self.close_session()
-            if self._backend is not None:
-                self._backend.close()
+            self._take_leave()()
 
     def _open(self, frames: ViewedFrames) -> BackendSession:
         self._state = "loading"
@@ -177,8 +236,11 @@ class Sessions:
 
     def _the_backend(self) -> Backend:
         with self._lock:
+            freeing, self._freeing = self._freeing, None
+            if freeing is not None:
+                freeing.join()  # a device seldom has room for two models
             if self._backend is None:
-                self._backend = self._make_backend()
+                self._backend = self._source.make()
             return self._backend
 
     def _drop_forgotten(self, session: BackendSession) -> None:
@@ -186,18 +248,16 @@ class Sessions:
             self.remove(session, self._forgotten.pop())
 
 
-def sessions_on(backend: Backend | None, model: str, options: LoadOptions = DEFAULTS) -> Sessions:
-    """Sessions on a given backend, else on a model in this process."""
+def source_of(
+    backend: Backend | None, model: str, place: Place, options: LoadOptions = DEFAULTS
+) -> Source:
+    """A given backend, else a model at a place."""
     if backend is not None:
-        return Sessions(lambda: backend, backend.info.model)
-
-    def local() -> Backend:
-        from napari_sa2va.backend.local import LocalBackend
-
-        return LocalBackend(model, options)
-
-    models = [model, *([options.prompt_model] if options.prompt_model else [])]
-    return Sessions(local, model, partial(_bring, models))
+        info = backend.info
+        return Source(lambda: backend, info.model, info.place)
+    needed = [model, *([options.prompt_model] if options.prompt_model else [])]
+    bring = partial(_bring, needed) if place.is_here else _nothing
+    return Source(partial(place.make_backend, model, options), model, place.name, bring)
 
 
 def _bring(models: Iterable[str]) -> Iterator[Progress]:

@@ -156,6 +156,11 @@ class UndoStack:
         while len(self._done) > 1 and sum(s.nbytes for s in self._done) > self._max_bytes:
             self._done.popleft()
 
+    def forget(self, step: UndoStep) -> None:
+        """Drop a run that goes on: it is pushed again when it ends."""
+        if step in self._done:
+            self._done.remove(step)
+
     def undo(self, records: Mapping[int, ObjectRecord]) -> UndoStep | None:
         """The last run, to be taken back from these records; None where there is none."""
         if not self._done:

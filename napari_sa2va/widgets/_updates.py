@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from napari_sa2va.core.events import Failed, Finished, ObjectFound, Progress, Reasoning, Token
 from napari_sa2va.core.review import MaskFacts
@@ -38,6 +39,24 @@ class ConversationBegan:
     """The session is another one: it knows nothing of what was said before."""
 
 
+@dataclass(frozen=True)
+class Interrupted:
+    """The request stands still: it goes on when the user has done something about it.
+
+    Attributes
+    ----------
+    message, hint : str
+        What went wrong, and the way out.
+    remedy : str
+        What a button does: "resume" goes on, "restart" makes the backend anew before that, "use
+        less memory" lets the user choose what takes less.
+    """
+
+    message: str
+    hint: str
+    remedy: Literal["resume", "restart", "use less memory"]
+
+
 Update = (
     Token
     | Reasoning
@@ -47,6 +66,7 @@ Update = (
     | SameObject
     | FramesChanged
     | Progress
+    | Interrupted
     | Finished
     | Failed
 )

@@ -5,12 +5,13 @@ Masks are written where they arise, in the worker thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from napari_sa2va.backend.base import BackendSession
-from napari_sa2va.core.errors import Sa2VAError
+from napari_sa2va.core.errors import InputError, Sa2VAError
 from napari_sa2va.core.events import Event, Failed, Mask, ObjectFound, Progress, Reasoning, Token
 from napari_sa2va.core.masks import BoolMask
 from napari_sa2va.core.records import ObjectRecord
@@ -20,10 +21,18 @@ from napari_sa2va.widgets._frames import ViewedFrames
 from napari_sa2va.widgets._labels_writer import LabelsWriter
 from napari_sa2va.widgets._object_labels import present_frames
 from napari_sa2va.widgets._sessions import Sessions
-from napari_sa2va.widgets._updates import MaskWritten, SameObject, Update
+from napari_sa2va.widgets._updates import Interrupted, MaskWritten, SameObject, Update
 
 # SAM 2 attends to a handful of prompted frames at a time; more would only cost.
 _MAX_SEEDS = 6
+LESS_MEMORY = "use less memory"
+
+
+class ReplacedError(Sa2VAError):
+    """The session that a request ran in was given up; what it knew has to be told to another."""
+
+    def __init__(self) -> None:
+        super().__init__("The model was loaded anew: the answer cannot go on.", "Ask again.")
 
 
 @dataclass
@@ -50,9 +59,16 @@ class Work:
     records: Mapping[int, ObjectRecord]
     reserved: set[int] = field(default_factory=set)
 
-    def open(self) -> BackendSession:
-        """The session; loads the model if need be."""
-        return self.sessions.session(self.frames)
+    def open(self) -> Generator[Update, None, BackendSession]:
+        """The session; loads the model if need be. Tries again where that failed."""
+        while True:
+            try:
+                return self.sessions.session(self.frames)
+            except InputError:
+                raise
+            except Sa2VAError as error:
+                remedy = error.remedy if error.remedy == LESS_MEMORY else "restart"
+                yield Interrupted(error.message, error.hint, remedy)
 
     def within(self, region: Region) -> Work:
         """The same work on a region."""
@@ -87,33 +103,58 @@ def apply(
     """Write masks, translate ids, raise failures; all else is handed on."""
     again = iter(_labels_of(work.records, asked))
     twins: set[int] = set()
-    with closing_if_possible(events):
-        for event in events:
-            match event:
-                case ObjectFound():
-                    label = next(again, None) or work.new_label()
-                    work.sessions.remove(session, label)
-                    work.sessions.ids.bind(event.object_id, label)
-                    yield replace(event, object_id=label)
-                case Mask():
-                    label = work.sessions.ids.label(event.object_id)
-                    if label is None or label in twins:
-                        continue
-                    known = None if by_hand else work.known_as(label, event)
-                    if known is not None:
-                        twins.add(label)
-                        yield SameObject(label, known)
-                    elif by_hand or not work.protects(label, event.frame):
-                        work.writer.write(replace(event, object_id=label))
-                        geometry = work.frames.geometry
-                        facts = measure(event.mask, geometry.box[:2], geometry.step)
-                        yield MaskWritten(event.frame, label, event.score, facts)
-                case Failed(message, hint):
-                    raise Sa2VAError(message, hint)
-                case Token() | Reasoning() | Progress():
-                    yield event
+    for event in to_the_end(work, session, events):
+        match event:
+            case ObjectFound():
+                label = next(again, None) or work.new_label()
+                work.sessions.remove(session, label)
+                work.sessions.ids.bind(event.object_id, label)
+                yield replace(event, object_id=label)
+            case Mask():
+                label = work.sessions.ids.label(event.object_id)
+                if label is None or label in twins:
+                    continue
+                known = None if by_hand else work.known_as(label, event)
+                if known is not None:
+                    twins.add(label)
+                    yield SameObject(label, known)
+                elif by_hand or not work.protects(label, event.frame):
+                    work.writer.write(replace(event, object_id=label))
+                    geometry = work.frames.geometry
+                    facts = measure(event.mask, geometry.box[:2], geometry.step)
+                    yield MaskWritten(event.frame, label, event.score, facts)
+            case Token() | Reasoning() | Progress() | Interrupted():
+                yield event
     for label in twins:
         work.sessions.remove(session, label)
+
+
+def to_the_end(
+    work: Work, session: BackendSession, events: Iterator[Event]
+) -> Iterator[Event | Interrupted]:
+    """The events of a request; where it is interrupted, it is resumed when this is iterated on.
+
+    Raises
+    ------
+    Sa2VAError
+        It failed, and cannot be resumed; `ReplacedError` where the session is another one by then.
+    """
+    while True:
+        failed = None
+        with closing_if_possible(events):
+            for event in events:
+                if isinstance(event, Failed):
+                    failed = event
+                    break
+                yield event
+        if failed is None:
+            return
+        if not failed.remedy:
+            raise Sa2VAError(failed.message, failed.hint)
+        yield Interrupted(failed.message, failed.hint, failed.remedy)
+        if not work.sessions.has(session):
+            raise ReplacedError
+        events = session.resume()
 
 
 def _labels_of(records: Mapping[int, ObjectRecord], asked: str) -> list[int]:
@@ -127,7 +168,7 @@ def _labels_of(records: Mapping[int, ObjectRecord], asked: str) -> list[int]:
 
 def known_to_session(
     work: Work, session: BackendSession, label: int, frame: int, corrects: bool = False
-) -> int | None:
+) -> Generator[Update, None, int | None]:
     """The session's id of a label; an object new to the session is shown its masks first.
 
     None where there is no mask of it to show, unless a prompt that `corrects` it follows.
@@ -142,21 +183,22 @@ def known_to_session(
     session_id = ids.free_session_id(label)
     ids.bind(session_id, label)
     for seed, mask in seeds.items():
-        for event in session.segment(session_id, seed, mask=mask):
-            if isinstance(event, Failed):
-                raise Sa2VAError(event.message, event.hint)
+        for event in to_the_end(work, session, session.segment(session_id, seed, mask=mask)):
+            if isinstance(event, Progress | Interrupted):
+                yield event
     return session_id
 
 
 def _seeds(work: Work, label: int, frame: int, but: int | None) -> dict[int, BoolMask]:
     """The masks that tell most about an object: those a person confirmed, and the nearest."""
     record = work.records.get(label)
-    if record is None:
-        return {}
-    nearest = sorted(set(present_frames(record)) - {but}, key=lambda f: abs(f - frame))
-    confirmed = [f for f in nearest if f in record.verified_frames][:_MAX_SEEDS]
-    masks = {f: work.writer.mask_of(label, f) for f in (*nearest[:1], *confirmed)}
-    return {f: mask for f, mask in masks.items() if mask.any()}
+    present = () if record is None else present_frames(record)
+    # The frame itself may have been written by this very run.
+    near = sorted({frame, *present} - {but}, key=lambda f: abs(f - frame))
+    confirmed = [f for f in near if record and f in record.verified_frames][:_MAX_SEEDS]
+    masks = ((f, work.writer.mask_of(label, f)) for f in near)
+    nearest = dict(islice(((f, mask) for f, mask in masks if mask.any()), 1))
+    return nearest | {f: mask for f in confirmed if (mask := work.writer.mask_of(label, f)).any()}
 
 
 def closing_if_possible(events: Iterator[Event]) -> closing[Iterator[Event]] | nullcontext[None]:

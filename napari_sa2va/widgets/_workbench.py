@@ -17,6 +17,7 @@ from napari_sa2va.core.review import MaskFacts
 from napari_sa2va.widgets import _requests as requests
 from napari_sa2va.widgets._geometry import StackGeometry
 from napari_sa2va.widgets._hand_edits import Stroke, Strokes, take_up, who_and_when
+from napari_sa2va.widgets._interruption import Interruption
 from napari_sa2va.widgets._labels_writer import LabelsWriter
 from napari_sa2va.widgets._object_edits import merged, split_at
 from napari_sa2va.widgets._object_labels import ObjectLabels
@@ -29,6 +30,7 @@ from napari_sa2va.widgets._undo import UndoStack, UndoStep, copied
 from napari_sa2va.widgets._updates import (
     ConversationBegan,
     FramesChanged,
+    Interrupted,
     MaskWritten,
     SameObject,
     Update,
@@ -47,7 +49,10 @@ class Workbench(QObject):
     Signals
     -------
     started, stopped : str
-        A run of this title begins; it ended: "done", "failed" or "cancelled".
+        A run of this title begins; it ended: "done", "failed" or "cancelled", or it is
+        "interrupted" and can go on.
+    interruption_changed
+        A run was interrupted, goes on, or cannot go on any more: see `interruption`.
     progressed : Progress
         How far the run is.
     objects_changed
@@ -70,6 +75,7 @@ class Workbench(QObject):
 
     started = Signal(str)
     stopped = Signal(str)
+    interruption_changed = Signal()
     progressed = Signal(object)
     objects_changed = Signal()
     object_found = Signal(object)
@@ -95,6 +101,9 @@ class Workbench(QObject):
         self._geometry: StackGeometry | None = None
         self._step: UndoStep | None = None
         self._writer: LabelsWriter | None = None
+        self._request: Iterator[Update] | None = None
+        self._why: Interrupted | None = None
+        self.interruption: Interruption | None = None
         self._prompts: list[dict[str, Any]] = []
         self._redraw = Redraw(viewer, self)
         self._progress: Progress | None = None
@@ -118,6 +127,7 @@ class Workbench(QObject):
         if image is None or self.objects is None or not self.objects.belongs_to(image):
             self.objects = None if image is None else ObjectLabels(self._viewer, image)
             self.undo_stack = UndoStack()
+            self.give_up()
             self.facts = {}
             self._watch_layer()
             self.objects_changed.emit()
@@ -238,6 +248,25 @@ class Workbench(QObject):
             record.unverify(frame)
         self._publish()
 
+    def go_on(self) -> None:
+        """Go on with what was interrupted; with the backend made anew, where that is the remedy."""
+        held = self.interruption
+        if held is None:
+            return
+        self.undo_stack.forget(held.step)
+        self._step, self._writer, self._prompts = held.step, held.writer, held.prompts
+        for label, record in held.records.items():
+            self.records.setdefault(label, record)  # those that had no mask yet
+        self.started.emit(held.step.title)
+        anew = held.why.remedy == "restart"
+        self._run(requests.going_on(self.sessions, held.request, anew=anew))
+
+    def give_up(self) -> None:
+        """Let what was interrupted be; what it has done stays."""
+        if self.interruption is not None:
+            self.interruption = None
+            self.interruption_changed.emit()
+
     def end(self) -> None:
         """Cancel what runs and free the model; a run in flight frees it when it lets go.
 
@@ -262,6 +291,8 @@ class Workbench(QObject):
             self.objects.note_sent(sent.frames.mapping)
 
     def _run(self, request: Iterator[Update]) -> None:
+        self.give_up()  # labels and session will not be what they were
+        self._request, self._why = request, None
         self.sessions.begin_request()
         self.runner.start("Sa2VA", request, self.sessions.finish_request)
 
@@ -287,6 +318,8 @@ class Workbench(QObject):
             case Progress():
                 self._progress = update
                 self._redraw.soon()
+            case Interrupted():
+                self._why = update
             case Failed(message, hint):
                 show_error(f"{message} {hint}".strip())
 
@@ -306,12 +339,20 @@ class Workbench(QObject):
         self._redraw.soon()
 
     def _on_stopped(self, outcome: str) -> None:
-        if self._step is not None:
-            self._finish(self._step)
-        self._step = self._writer = None
+        step, writer, why = self._step, self._writer, self._why
+        if outcome == "interrupted" and step and writer and why and self._request:
+            records = copied(self.records)
+            self.interruption = Interruption(
+                why, self._request, step, writer, self._prompts, records
+            )
+        if step is not None:
+            self._finish(step)
+        self._step = self._writer = self._request = None
         self._show()
         self._publish()
         self.stopped.emit(outcome)
+        if self.interruption is not None:
+            self.interruption_changed.emit()
 
     def _finish(self, step: UndoStep) -> None:
         """Keep what the run did as one step; objects that got no mask are not kept."""

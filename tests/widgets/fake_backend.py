@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ class FakeBackend:
         self.closed = False
         self.fail_to_load = False
         self.fail_with: Failed | Exception | None = None
+        self.fail_after = 0  # events
         self.room = DeviceMemory("cpu", "this computer", "float32", 12_000_000_000, 24_000_000_000)
         self.answer = "I see <p>a cell</p> [SEG] and <p>a dot</p> [SEG]."
         self.reasoning = ""
@@ -56,6 +58,7 @@ class FakeBackend:
         if self.fail_to_load:
             self._state = "failed"
             raise CheckpointError("The checkpoint is damaged.", "Download it again.")
+        self.closed = False
         self._state = "ready"
         self.sessions.append(FakeSession(self, stack))
         return self.sessions[-1]
@@ -77,6 +80,7 @@ class FakeSession:
         self.masks: dict[int, dict[int, np.ndarray]] = {}
         self.removed: list[int] = []
         self.open_iterators = 0
+        self._rest: Iterator[Event] | None = None
         self.closed = False
 
     def ask(
@@ -120,7 +124,11 @@ class FakeSession:
         return self.frames.shape
 
     def resume(self) -> Iterator[Event]:
-        yield Failed("There is nothing to resume.", "Ask again.")
+        self.calls.append(("resume",))
+        rest, self._rest = self._rest, None
+        if rest is None:
+            return iter([Failed("There is nothing to resume.", "Ask again.")])
+        return self._run(rest)
 
     def remove(self, object_id: int) -> None:
         if object_id not in self.masks:
@@ -138,12 +146,14 @@ class FakeSession:
     def _run(self, events: Iterator[Event]) -> Iterator[Event]:
         self.open_iterators += 1
         try:
-            for event in events:
+            for number, event in enumerate(events):
                 time.sleep(self._backend.delay)
                 self._backend.threads.add(threading.get_ident())
                 if isinstance(self._backend.fail_with, Exception):
                     raise self._backend.fail_with
-                if self._backend.fail_with is not None:
+                if self._backend.fail_with is not None and number >= self._backend.fail_after:
+                    if self._backend.fail_with.remedy:
+                        self._rest = chain([event], events)
                     yield self._backend.fail_with
                     return
                 yield event

@@ -19,6 +19,7 @@ from napari_sa2va.models.catalog import add_model, fetch_model
 from napari_sa2va.models.installed import repository_folder
 from napari_sa2va.models.pins import read_record
 from napari_sa2va.widgets._model_table import FIT, HEADERS, HERE
+from napari_sa2va.widgets._settings import IN_NAPARI, Settings
 from tests.hub_mock import REPOSITORY, SHARD, SIZE, Fault, HubMock
 
 WAIT = 60_000  # milliseconds; other processes may keep the machine busy
@@ -396,7 +397,15 @@ def test_use_is_for_what_is_here_and_while_nothing_runs(dock, qtbot, make_napari
     assert not window.use.isEnabled()
 
 
+@pytest.fixture
+def inside_napari(monkeypatch) -> None:
+    """The place where the mock of the Hub is."""
+    settings = Settings(place=IN_NAPARI)
+    monkeypatch.setattr("napari_sa2va.widgets._sa2va_widget.read_settings", lambda: settings)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("inside_napari")
 def test_a_downloaded_checkpoint_is_used(
     make_napari_viewer, hub, qtbot, run, stack, tiny_folder, artifacts
 ) -> None:
@@ -428,6 +437,7 @@ def test_a_downloaded_checkpoint_is_used(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("inside_napari")
 def test_a_model_that_is_not_here_is_downloaded_at_its_first_use(
     make_napari_viewer, hub, qtbot, run, stack, tiny_folder
 ) -> None:

@@ -73,16 +73,16 @@ def test_the_light_tells_the_truth(dock, stack, run, qtbot, backend) -> None:
     backend.delay = 0
     backend.fail_to_load = True
     widget._viewer.layers["movie"].gamma = 0.5
-    assert run(widget, lambda: widget.ask("hello")) == "failed"
+    assert run(widget, lambda: widget.ask("hello")) == "interrupted"
     assert light.state == "failed"
 
 
-def test_a_model_that_cannot_be_loaded_is_told_about(dock, stack, run, backend, notes) -> None:
+def test_a_model_that_cannot_be_loaded_is_told_about(dock, stack, run, backend) -> None:
     backend.fail_to_load = True
     widget = dock(stack)
     click(widget, (0, 28, 44))
-    assert run(widget, widget.segment) == "failed"
-    assert notes == ["The checkpoint is damaged. Download it again."]
+    assert run(widget, widget.segment) == "interrupted"
+    assert widget.fault.message.text() == "The checkpoint is damaged. Download it again."
     assert labels_of(widget) is None
     assert widget.table.objects.rowCount() == 0
     backend.fail_to_load = False
@@ -138,11 +138,11 @@ def test_closing_the_dock_ends_the_run_and_frees_the_model(dock, stack, qtbot, b
     widget._viewer.add_image(stack)  # a closed dock no longer listens
 
 
-def test_closing_an_idle_dock_frees_the_model(dock, stack, run, backend) -> None:
+def test_closing_an_idle_dock_frees_the_model(dock, stack, run, qtbot, backend) -> None:
     widget = dock(stack)
     run(widget, lambda: widget.ask("hello"))
     widget._viewer.window.remove_dock_widget(widget)
-    assert backend.closed
+    qtbot.waitUntil(lambda: backend.closed, timeout=5000)
     assert backend.sessions[0].closed
 
 
