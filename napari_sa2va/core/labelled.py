@@ -315,7 +315,9 @@ class LabelledStack:
         return selected
 
 
-def layer_stack(layer: Any, images: FrameSource | None = None) -> LabelledStack:
+def layer_stack(
+    layer: Any, images: FrameSource | None = None, labels: LabelSource | None = None
+) -> LabelledStack:
     """A napari Labels layer, ours or not, as a labelled stack.
 
     Parameters
@@ -326,6 +328,8 @@ def layer_stack(layer: Any, images: FrameSource | None = None) -> LabelledStack:
         category, and parent are taken.
     images : FrameSource, optional
         The images that the labels belong to.
+    labels : LabelSource, optional
+        Its pixels, where the layer has other axes than those.
     """
     known = layer.metadata.get("sa2va", {})
     stored = known.get("objects", {}).values() if isinstance(known, dict) else ()
@@ -334,7 +338,7 @@ def layer_stack(layer: Any, images: FrameSource | None = None) -> LabelledStack:
     source = getattr(layer.source, "path", None)
     model = {"id": known["model"]} if isinstance(known, dict) and known.get("model") else {}
     return LabelledStack(
-        LabelArray(layer.data),
+        LabelArray(layer.data) if labels is None else labels,
         objects,
         name=known.get("image", layer.name) if isinstance(known, dict) else layer.name,
         images=images,

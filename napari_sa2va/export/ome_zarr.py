@@ -20,7 +20,6 @@ from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.labelled import LabelArray, LabelledStack, LabelPlanes, PixelMapping
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.export.dataset import PARTS, Export
-from napari_sa2va.export.images import must_write
 from napari_sa2va.export.provenance import Provenance
 from napari_sa2va.io import labels_dtype, open_labels
 from napari_sa2va.io.arrays import READ_ERRORS, stack_name, unreadable_file
@@ -79,7 +78,6 @@ class _Labels:
 
 def write(export: Export, variant: str) -> Iterator[None]:
     """Write a Zarr group a stack."""
-    must_write(export.options, "OME-Zarr")
     for part, stacks in export.by_part().items():
         for stack in stacks:
             folder = export.folder / part / f"{stack.name}{_SUFFIX}"
