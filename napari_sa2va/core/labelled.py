@@ -336,7 +336,10 @@ def layer_stack(
     objects = {values["object_id"]: ObjectRecord.from_dict(values) for values in stored}
     _add_features(objects, layer.features)
     source = getattr(layer.source, "path", None)
-    model = {"id": known["model"]} if isinstance(known, dict) and known.get("model") else {}
+    known_model = {}
+    if isinstance(known, dict) and known.get("model"):
+        known_model = {"id": known["model"], **known.get("model_facts", {})}
+    model = {name: value for name, value in known_model.items() if value}
     return LabelledStack(
         LabelArray(layer.data) if labels is None else labels,
         objects,
