@@ -18,7 +18,7 @@ from napari_sa2va.engine.runtime import (
     device_memory,
 )
 from napari_sa2va.engine.session import Session
-from napari_sa2va.models.catalog import find_model
+from napari_sa2va.models.catalog import find_model, revision_of
 from napari_sa2va.models.checkpoint import (
     carries_second_decoder,
     load_model,
@@ -37,11 +37,14 @@ class Engine:
         The model, its tokenizer, device and dtype.
     name : str
         What the model is called.
+    revision : str
+        Which version of it that is; empty where nobody knows.
     """
 
-    def __init__(self, runtime: Runtime, name: str) -> None:
+    def __init__(self, runtime: Runtime, name: str, revision: str = "") -> None:
         self._runtime: Runtime | None = runtime
         self.name = name
+        self.revision = revision
         self.device = str(runtime.device)
         self.dtype = str(runtime.dtype).removeprefix("torch.")
 
@@ -64,7 +67,8 @@ class Engine:
         if two_decoders and way == SA2VA:
             drop_first_decoder(network.grounding)
         offload = Offload(network.language, device) if options.offload else None
-        return cls(Runtime(network, tokens, device, dtype, clicked, way, offload), str(model))
+        runtime = Runtime(network, tokens, device, dtype, clicked, way, offload)
+        return cls(runtime, str(model), revision_of(str(model), folder))
 
     def open(self, stack: Any, *, embedding_budget: int | None = None) -> Session:
         """Open a session on a stack.
