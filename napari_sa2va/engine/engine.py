@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import napari_sa2va
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.frames import as_frames
 from napari_sa2va.core.options import LoadOptions
@@ -18,13 +20,14 @@ from napari_sa2va.engine.runtime import (
     device_memory,
 )
 from napari_sa2va.engine.session import Session
-from napari_sa2va.models.catalog import find_model, revision_of
+from napari_sa2va.models.catalog import find_model
 from napari_sa2va.models.checkpoint import (
     carries_second_decoder,
     load_model,
     load_prompt_model,
 )
 from napari_sa2va.models.grounding import drop_first_decoder
+from napari_sa2va.models.known import BUNDLED
 from napari_sa2va.models.tokens import Tokens
 
 
@@ -68,7 +71,7 @@ class Engine:
             drop_first_decoder(network.grounding)
         offload = Offload(network.language, device) if options.offload else None
         runtime = Runtime(network, tokens, device, dtype, clicked, way, offload)
-        return cls(runtime, str(model), revision_of(str(model), folder))
+        return cls(runtime, str(model), _revision(str(model), folder))
 
     def open(self, stack: Any, *, embedding_budget: int | None = None) -> Session:
         """Open a session on a stack.
@@ -111,3 +114,10 @@ class Engine:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _revision(name: str, folder: Path) -> str:
+    """The commit of a model from the Hub; of the bundled one, the version it came with."""
+    if name == BUNDLED:
+        return napari_sa2va.__version__
+    return folder.name if folder.parent.name == "snapshots" else ""

@@ -22,7 +22,7 @@ from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.export.dataset import PARTS, Export
 from napari_sa2va.export.provenance import Provenance
 from napari_sa2va.io import labels_dtype, open_labels
-from napari_sa2va.io.arrays import READ_ERRORS, stack_name, unreadable_file
+from napari_sa2va.io.arrays import READ_ERRORS, FileFrames, FrameView, stack_name, unreadable_file
 
 _SUFFIX = ".ome.zarr"
 _CHUNK = 1024  # pixels along a side
@@ -285,10 +285,21 @@ def _stored_images(path: Path, labels: LabelArray) -> Any:
     from napari_sa2va.io.zarr import open_zarr
 
     try:
-        images = open_zarr(path)
+        images = _coloured(path) or open_zarr(path)
     except InputError:  # labels without an image are imported all the same
         return None
     return images if images.shape == labels.shape else None
+
+
+def _coloured(path: Path) -> FileFrames | None:
+    """Images whose channels are red, green and blue, as `write` stores rendered ones."""
+    root = zarr.open_group(path, mode="r")
+    array, multiscales = root.get("0"), _ome(root.attrs).get("multiscales", ())
+    axes = [axis["name"] for multiscale in multiscales[:1] for axis in multiscale["axes"]]
+    if not isinstance(array, zarr.Array) or axes != ["t", "c", "y", "x"]:
+        return None
+    is_rgb = array.shape[1] == 3 and array.dtype == np.uint8
+    return FileFrames(FrameView(array, "TSYX"), path) if is_rgb else None
 
 
 def _records(ome: Mapping[str, Any]) -> dict[int, ObjectRecord]:

@@ -27,7 +27,8 @@ def provenance_path(export: Path) -> Path:
 
 def beside(target: Path) -> tuple[Path, Path]:
     """The provenance and the card of a target that is one file."""
-    return tuple(target.with_name(f"{target.name}.{name}") for name in (PROVENANCE_NAME, CARD_NAME))
+    provenance, card = (f"{target.name}.{name}" for name in (PROVENANCE_NAME, CARD_NAME))
+    return target.with_name(provenance), target.with_name(card)
 
 
 def check_target(target: Path, overwrite: bool, single: bool = False) -> None:

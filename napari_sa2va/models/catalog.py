@@ -8,7 +8,6 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import napari_sa2va
 from napari_sa2va.core.errors import CheckpointError
 from napari_sa2va.models.known import (
     BUNDLED,
@@ -233,16 +232,6 @@ def find_model(name: str) -> Path:
             next(bringing)
         except StopIteration as done:
             return Path(done.value)
-
-
-def revision_of(name: str, folder: Path) -> str:
-    """Which version of a model lies in its folder: a commit of the Hub, of the bundled one ours.
-
-    Empty for folders of the user's own.
-    """
-    if name == BUNDLED:
-        return napari_sa2va.__version__
-    return folder.name if folder.parent.name == "snapshots" else ""
 
 
 def bring_model(name: str) -> Generator[Transfer, None, Path]:
