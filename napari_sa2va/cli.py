@@ -193,7 +193,9 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("--split-by", choices=("frame", "object", "movie"), default="frame")
     parser.add_argument("--seed", type=int, default=0, help="of the split (default: 0)")
     parser.add_argument(
-        "--verified-only", action="store_true", help="only masks that a person confirmed"
+        "--verified-only",
+        action="store_true",
+        help="only masks and phrases that a person confirmed",
     )
     parser.add_argument(
         "--image-files", choices=("write", "reference", "none"), default="write",

@@ -36,6 +36,8 @@ class BackendInfo:
         Bytes of its device; 0 where unknown.
     trouble : str
         One sentence while the state is ``"lost"`` or ``"failed"``.
+    revision : str
+        Which version of the model is loaded; empty where that is unknown.
     """
 
     model: str
@@ -48,6 +50,7 @@ class BackendInfo:
     memory_used: int = 0
     memory_total: int = 0
     trouble: str = ""
+    revision: str = ""
 
 
 @dataclass(frozen=True)

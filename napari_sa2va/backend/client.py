@@ -71,6 +71,7 @@ class RemoteBackend:
             status.memory_used,
             status.memory_total,
             self._trouble,
+            status.revision,
         )
 
     def check(self) -> BackendInfo:

@@ -75,6 +75,7 @@ class LocalBackend:
             memory_used=used,
             memory_total=total,
             trouble=self._trouble,
+            revision="" if engine is None else engine.revision,
         )
 
     def open(self, stack: FrameSource | ServerStack | Any) -> LocalSession:

@@ -270,7 +270,7 @@ class Status(Message, frozen=True):
 
     Attributes
     ----------
-    state, model, device, dtype : str
+    state, model, device, dtype, revision : str
         As `napari_sa2va.backend.base.BackendInfo`.
     sessions, waiting : int
         Open sessions; requests that wait for their turn on the device.
@@ -286,6 +286,7 @@ class Status(Message, frozen=True):
     waiting: Count = 0
     memory_used: Count = 0
     memory_total: Count = 0
+    revision: Name = ""
 
 
 class Memory(Message, frozen=True):

@@ -159,6 +159,7 @@ class Sessions:
             self.turns.waiting,
             info.memory_used,
             info.memory_total,
+            info.revision,
         )
 
     def _open(self, message: Open) -> ServedSession:

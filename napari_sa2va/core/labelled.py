@@ -315,7 +315,9 @@ class LabelledStack:
         return selected
 
 
-def layer_stack(layer: Any, images: FrameSource | None = None) -> LabelledStack:
+def layer_stack(
+    layer: Any, images: FrameSource | None = None, labels: LabelSource | None = None
+) -> LabelledStack:
     """A napari Labels layer, ours or not, as a labelled stack.
 
     Parameters
@@ -326,15 +328,20 @@ def layer_stack(layer: Any, images: FrameSource | None = None) -> LabelledStack:
         category, and parent are taken.
     images : FrameSource, optional
         The images that the labels belong to.
+    labels : LabelSource, optional
+        Its pixels, where the layer has other axes than those.
     """
     known = layer.metadata.get("sa2va", {})
     stored = known.get("objects", {}).values() if isinstance(known, dict) else ()
     objects = {values["object_id"]: ObjectRecord.from_dict(values) for values in stored}
     _add_features(objects, layer.features)
     source = getattr(layer.source, "path", None)
-    model = {"id": known["model"]} if isinstance(known, dict) and known.get("model") else {}
+    known_model = {}
+    if isinstance(known, dict) and known.get("model"):
+        known_model = {"id": known["model"], **known.get("model_facts", {})}
+    model = {name: value for name, value in known_model.items() if value}
     return LabelledStack(
-        LabelArray(layer.data),
+        LabelArray(layer.data) if labels is None else labels,
         objects,
         name=known.get("image", layer.name) if isinstance(known, dict) else layer.name,
         images=images,

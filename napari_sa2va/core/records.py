@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -26,11 +26,12 @@ class ObjectRecord:
     verified_frames : list of int
         Frames whose mask a person confirmed.
     verifications : list of dict
-        Who confirmed what, and when: ``frame`` or ``expression``, ``by``, ``at`` (ISO 8601).
+        Who judged what, and when: ``frame`` or ``expression``, ``by``, ``at`` (ISO 8601). An
+        expression has ``fits``, too: whether that person found that it fits the masks.
     category : str
         Its class in a training set; empty where nobody named one.
     expressions : list of str
-        Further phrases that refer to it, and to nothing else in the stack.
+        Further phrases that refer to it; others may share them.
     verified_expressions : list of str
         Those phrases, `phrase` among them, that a person found to fit its masks.
     parent : int
@@ -75,6 +76,44 @@ class ObjectRecord:
     def phrases(self) -> list[str]:
         """All that it is called, its own phrase first, each once."""
         return list(dict.fromkeys(filter(None, (self.phrase, *self.expressions))))
+
+    def call(self, phrase: str) -> None:
+        """Take up a phrase that refers to it; one that is known already changes nothing."""
+        phrase = phrase.strip()
+        if not self.phrase:
+            self.phrase = phrase
+        elif phrase and phrase not in self.phrases:
+            self.expressions = [*self.expressions, phrase]
+
+    def set_phrases(self, phrases: Iterable[str]) -> None:
+        """Refer to it by these alone, the first its own; judgements of others are dropped."""
+        kept = list(dict.fromkeys(filter(None, (phrase.strip() for phrase in phrases))))
+        self.phrase, self.expressions = (kept[0], kept[1:]) if kept else ("", [])
+        self.verified_expressions = [it for it in self.verified_expressions if it in kept]
+        self.verifications = [
+            it for it in self.verifications if it.get("expression") in (None, *kept)
+        ]
+
+    def judge(self, expression: str, fits: bool | None, by: str, at: str) -> None:
+        """Note whether a person finds that an expression fits the masks; None takes it back."""
+        others = [other for other in self.verified_expressions if other != expression]
+        self.verified_expressions = [*others, expression] if fits else others
+        told = [it for it in self.verifications if it.get("expression") != expression]
+        if fits is not None:
+            told.append({"expression": expression, "fits": fits, "by": by, "at": at})
+        self.verifications = told
+
+    def judgement(self, expression: str) -> dict[str, Any] | None:
+        """What a person said of an expression, as in `verifications`; None where nobody did."""
+        told = (it for it in self.verifications if it.get("expression") == expression)
+        return next(told, None)
+
+    def referring(self, verified_only: bool = False) -> list[str]:
+        """The phrases to train on: none that a person refused; perhaps only confirmed ones."""
+        if verified_only:
+            return [phrase for phrase in self.phrases if phrase in self.verified_expressions]
+        refused = {it["expression"] for it in self.verifications if not it.get("fits", True)}
+        return [phrase for phrase in self.phrases if phrase not in refused]
 
     def to_dict(self) -> dict[str, Any]:
         """Its fields as plain values, for JSON."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import napari_sa2va
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.frames import as_frames
 from napari_sa2va.core.options import LoadOptions
@@ -27,6 +29,7 @@ from napari_sa2va.models.checkpoint import (
     load_prompt_model,
 )
 from napari_sa2va.models.grounding import compile_image_encoder, drop_first_decoder
+from napari_sa2va.models.known import BUNDLED
 from napari_sa2va.models.thinking import begin_of_answers
 from napari_sa2va.models.tokens import Tokens
 
@@ -40,11 +43,14 @@ class Engine:
         The model, its tokenizer, device and dtype.
     name : str
         What the model is called.
+    revision : str
+        Which version of it that is; empty where nobody knows.
     """
 
-    def __init__(self, runtime: Runtime, name: str) -> None:
+    def __init__(self, runtime: Runtime, name: str, revision: str = "") -> None:
         self._runtime: Runtime | None = runtime
         self.name = name
+        self.revision = revision
         self.device = str(runtime.device)
         self.dtype = str(runtime.dtype).removeprefix("torch.")
 
@@ -76,7 +82,8 @@ class Engine:
                 compile_image_encoder(clicked)
         network.language.begin_answers(begin_of_answers(folder))
         offload = Offload(network.language, device) if options.offload else None
-        return cls(Runtime(network, tokens, device, dtype, clicked, way, offload), str(model))
+        runtime = Runtime(network, tokens, device, dtype, clicked, way, offload)
+        return cls(runtime, str(model), _revision(str(model), folder))
 
     def open(self, stack: Any, *, embedding_budget: int | None = None) -> Session:
         """Open a session on a stack.
@@ -120,3 +127,10 @@ class Engine:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _revision(name: str, folder: Path) -> str:
+    """The commit of a model from the Hub; of the bundled one, the version it came with."""
+    if name == BUNDLED:
+        return napari_sa2va.__version__
+    return folder.name if folder.parent.name == "snapshots" else ""

@@ -80,8 +80,8 @@ def writing(
 ) -> Iterator[Progress]:
     """As `write`, a frame a step; closing the iterator cancels and leaves nothing behind."""
     target, options, format_ = Path(path), options or Options(), format_named(format)
-    single = bool(format_.suffix) and target.name.lower().endswith(format_.suffix)
-    check_target(target, overwrite)
+    single = format_.is_file(target)
+    check_target(target, overwrite, single)
     options = _checked(format_, stacks, options)
     total = 2 * sum(stack.shape[0] for stack in stacks)
     done = 0
@@ -100,6 +100,7 @@ def writing(
         for _ in format_.load().write(export, format_.variant):
             done += 1
             yield Progress(done, total, "writing")
+        yield Progress(done, total, "checksums of the sources")
         document = describe(export, format_.name)
         text = json.dumps(document, ensure_ascii=False, indent=1)
         (folder / PROVENANCE_NAME).write_text(text, "utf-8")
@@ -207,6 +208,11 @@ def _checked(format_: Format, stacks: Sequence[LabelledStack], options: Options)
         )
     if format_.images == "never" or not with_images:
         return replace(options, image_files="none")
+    if options.image_files == "reference" and not format_.refers:
+        raise InputError(
+            f"{format_.title} finds images by their place: they cannot be referenced.",
+            "Write them.",
+        )
     if len(with_images) < len(stacks) and options.image_files != "none":
         missing = next(stack.name for stack in stacks if stack.images is None)
         raise InputError(

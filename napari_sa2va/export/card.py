@@ -65,8 +65,9 @@ def data_card(title: str, format_title: str, document: dict[str, Any]) -> str:
 
 
 def _making(document: dict[str, Any], records: list[dict[str, Any]]) -> list[str]:
-    models = {str(stack["model"].get("id", "")) for stack in document["stacks"]}
-    models |= {record["model"] for record in records}
+    told = [stack["model"] for stack in document["stacks"]]
+    models = {" ".join(str(m[k]) for k in ("id", "revision", "dtype") if k in m) for m in told}
+    models |= {record["model"] for record in records} - {str(m.get("id", "")) for m in told}
     people = {str(v.get("by", "")) for record in records for v in record["verifications"]}
     made = ", ".join(sorted(filter(None, models))) or "not recorded"
     by = ", ".join(sorted(filter(None, people))) or "not recorded"

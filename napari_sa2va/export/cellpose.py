@@ -12,7 +12,7 @@ import tifffile
 
 from napari_sa2va.core.labelled import LabelArray, LabelledStack
 from napari_sa2va.export.dataset import PARTS, Export
-from napari_sa2va.export.images import images_at, must_write, place_image
+from napari_sa2va.export.images import images_at, place_image
 from napari_sa2va.export.provenance import Provenance
 from napari_sa2va.export.reading import frame_stem, group_frames
 from napari_sa2va.io import labels_dtype
@@ -24,7 +24,6 @@ _MASKS = ("_masks", "_cp_masks")
 
 def write(export: Export, variant: str) -> Iterator[None]:
     """Write a pair a frame."""
-    must_write(export.options, "Cellpose")
     for part, stacks in export.by_part().items():
         folder = export.folder / part
         folder.mkdir(exist_ok=True)

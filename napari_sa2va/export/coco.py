@@ -90,7 +90,7 @@ def _write_part(
                     "bbox": box_xywh(runs),
                     "iscrowd": 0,
                 }
-                annotation |= _known(stack, object_id, frame)
+                annotation |= _known(export, stack, object_id, frame)
                 stream.write((",\n" if number > 1 else "\n") + _json(annotation))
             yield
     stream.write('], "images": [' + ",\n".join(map(_json, images)) + "]}\n")
@@ -108,12 +108,12 @@ def _image(number: int, name: str, stack: LabelledStack, frame: int) -> dict[str
     }
 
 
-def _known(stack: LabelledStack, object_id: int, frame: int) -> dict[str, Any]:
-    record = stack.record(object_id)
+def _known(export: Export, stack: LabelledStack, object_id: int, frame: int) -> dict[str, Any]:
     known: dict[str, Any] = {"track_id": object_id}
-    if record.phrases:
-        known["phrases"] = record.phrases
-    score = record.scores.get(stack.source_frames[frame])
+    phrases = export.phrases(stack, object_id)
+    if phrases:
+        known["phrases"] = phrases
+    score = stack.record(object_id).scores.get(stack.source_frames[frame])
     return known if score is None else known | {"score": score}
 
 

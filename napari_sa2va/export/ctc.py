@@ -20,7 +20,7 @@ from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.labelled import LabelArray, LabelledStack
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.export.dataset import Export, relabelled
-from napari_sa2va.export.images import image_files, images_at, must_write, place_image
+from napari_sa2va.export.images import image_files, images_at, place_image
 from napari_sa2va.export.provenance import Provenance
 from napari_sa2va.export.reading import part_folders
 from napari_sa2va.io.images import natural_key
@@ -41,7 +41,6 @@ class Track(NamedTuple):
 
 def write(export: Export, variant: str) -> Iterator[None]:
     """Write the sequences 01, 02, ... of each part."""
-    must_write(export.options, "The Cell Tracking Challenge")
     for part, stacks in export.by_part().items():
         for number, stack in enumerate(stacks, 1):
             yield from _write_sequence(export, stack, export.folder / part, f"{number:02d}")

@@ -77,7 +77,7 @@ class Options:
     split : Split, optional
         Default: nothing is split.
     verified_only : bool
-        Only masks that a person confirmed; frames without one are left out.
+        Only masks, and phrases, that a person confirmed; frames without such a mask are left out.
     image_files : str
         ``write`` image files, ``reference`` those that are there, or ``none``.
     depth : str
@@ -142,6 +142,33 @@ class Export:
     def category(self, stack: LabelledStack, object_id: int) -> int:
         """The number of an object's class, from 0."""
         return self.categories.index(category_of(stack, object_id))
+
+    def phrases(self, stack: LabelledStack, object_id: int) -> list[str]:
+        """The phrases that refer to an object and that nobody refused; or confirmed ones only."""
+        return stack.record(object_id).referring(self.options.verified_only)
+
+    def referred(self, stack: LabelledStack) -> dict[int, list[str]]:
+        """What refers to each object, for formats of pairs of text and mask.
+
+        An object without a phrase is called by its class. Where only what a person confirmed is
+        wanted, it is left out: nobody said that the class tells it from others.
+
+        Raises
+        ------
+        InputError
+            Nothing is left in any stack.
+        """
+        if self.options.verified_only and not any(
+            self.phrases(one, object_id) for one in self.stacks for object_id in one.object_ids
+        ):
+            raise InputError(
+                "No phrase was confirmed by a person.",
+                "Confirm some under Expressions, or export all.",
+            )
+        named = {object_id: self.phrases(stack, object_id) for object_id in stack.object_ids}
+        if self.options.verified_only:
+            return {object_id: phrases for object_id, phrases in named.items() if phrases}
+        return {i: phrases or [category_of(stack, i)] for i, phrases in named.items()}
 
     def plane(self, stack: LabelledStack, frame: int) -> Labels:
         """The one label image (H, W) of a frame.

@@ -15,7 +15,7 @@ from PIL import Image
 from napari_sa2va.core.labelled import LabelArray, LabelledStack
 from napari_sa2va.core.runs import Labels
 from napari_sa2va.export.dataset import PARTS, Export, relabelled
-from napari_sa2va.export.images import image_files, images_at, must_write, place_image
+from napari_sa2va.export.images import image_files, images_at, place_image
 from napari_sa2va.export.provenance import Provenance
 from napari_sa2va.io.images import natural_key
 from napari_sa2va.io.label_files import LabelImageFiles
@@ -27,7 +27,6 @@ _RESOLUTION, _YEAR = "Full-Resolution", "2017"
 
 def write(export: Export, variant: str) -> Iterator[None]:
     """Write a PNG a frame; objects are numbered from 1 in the order of their ids."""
-    must_write(export.options, "DAVIS")
     sets = export.folder / _SETS / _YEAR
     sets.mkdir(parents=True)
     for part, stacks in export.by_part().items():

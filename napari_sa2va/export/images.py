@@ -48,15 +48,6 @@ def place_image(stack: LabelledStack, frame: int, options: Options, file: Path) 
     return file.name
 
 
-def must_write(options: Options, format_title: str) -> None:
-    """Raise InputError where a format finds its images by their place, and they are referenced."""
-    if options.image_files == "reference":
-        raise InputError(
-            f"{format_title} finds images by their place: they cannot be referenced.",
-            "Write them.",
-        )
-
-
 def images_at(files: Sequence[Path], shape: tuple[int, int, int]) -> FrameSource | None:
     """Image files as frames in the order given; None where one is missing or of another size."""
     if not files or not all(file.is_file() for file in files):

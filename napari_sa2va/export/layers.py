@@ -76,8 +76,9 @@ def _writer(format_name: str) -> Callable[[str, Any, dict[str, Any]], list[str]]
             units=attributes.get("units") or ("pixel",) * ndim,
             source=SimpleNamespace(path=None),
         )
-        # napari's dialog has asked already whether to replace what is there.
-        return [str(write(layer, path, format_name, overwrite=True))]
+        # napari's dialog has asked already whether to replace what has that name.
+        there = Path(path).exists()
+        return [str(write(layer, path, format_name, overwrite=there))]
 
     return write_layer
 

@@ -16,18 +16,16 @@ from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.labelled import LabelledStack, LabelMasks, Masks
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.export.dataset import Export
-from napari_sa2va.export.images import images_at, must_write, place_image
+from napari_sa2va.export.images import images_at, place_image
 from napari_sa2va.export.provenance import Provenance
 from napari_sa2va.export.reading import part_folders, read_json
 from napari_sa2va.export.rle import decode, run_lengths
-from napari_sa2va.export.sa2va import phrases_of
 
 _META, _MASKS = "meta_expressions.json", "mask_dict.json"
 
 
 def write(export: Export, variant: str) -> Iterator[None]:
     """Write each part; the run lengths of one video are held until it is done."""
-    must_write(export.options, "MeViS")
     for part, stacks in export.by_part().items():
         folder = export.folder / part
         folder.mkdir(exist_ok=True)
@@ -36,15 +34,17 @@ def write(export: Export, variant: str) -> Iterator[None]:
         with (folder / _MASKS).open("w", encoding="utf-8") as stream:
             stream.write("{")
             for stack in stacks:
-                annotation = {i: first + n for n, i in enumerate(stack.object_ids)}
+                referred = export.referred(stack)
+                annotation = {i: first + n for n, i in enumerate(referred)}
                 export.ids[part, stack.name] = {n: i for i, n in annotation.items()}
-                videos[stack.name] = _video(stack, annotation)
+                videos[stack.name] = _video(stack, referred, annotation)
                 tracks: dict[int, list[Any]] = {i: [None] * stack.shape[0] for i in annotation}
                 for frame in range(stack.shape[0]):
                     file = folder / "JPEGImages" / stack.name / f"{frame:05d}.jpg"
                     place_image(stack, frame, export.options, file)
                     for object_id, runs in stack.runs(frame).items():
-                        tracks[object_id][frame] = run_lengths(runs)
+                        if object_id in tracks:
+                            tracks[object_id][frame] = run_lengths(runs)
                     yield
                 for object_id, number in annotation.items():
                     stream.write(",\n" if number > 1 else "\n")
@@ -66,11 +66,13 @@ def recognizes(path: Path) -> bool:
     return any((folder / _MASKS).is_file() for folder in part_folders(path, _META).values())
 
 
-def _video(stack: LabelledStack, annotation: dict[int, int]) -> dict[str, Any]:
-    referred: dict[str, list[int]] = {}
-    for object_id in annotation:
-        for phrase in phrases_of(stack, object_id):
-            referred.setdefault(phrase, []).append(object_id)
+def _video(
+    stack: LabelledStack, referred: dict[int, list[str]], annotation: dict[int, int]
+) -> dict[str, Any]:
+    objects: dict[str, list[int]] = {}
+    for object_id, phrases in referred.items():
+        for phrase in phrases:
+            objects.setdefault(phrase, []).append(object_id)
     return {
         "frames": [f"{frame:05d}" for frame in range(stack.shape[0])],
         "height": stack.shape[1],
@@ -81,7 +83,7 @@ def _video(stack: LabelledStack, annotation: dict[int, int]) -> dict[str, Any]:
                 "obj_id": ids,
                 "anno_id": [annotation[object_id] for object_id in ids],
             }
-            for number, (phrase, ids) in enumerate(referred.items())
+            for number, (phrase, ids) in enumerate(objects.items())
         },
     }
 

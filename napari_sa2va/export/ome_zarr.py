@@ -1,4 +1,4 @@
-"""OME-Zarr labels, 0.4 (Zarr 2) and 0.5 (Zarr 3), with colours and properties.
+"""OME-Zarr labels, 0.4 (Zarr 2) and 0.5 (Zarr 3), with colours, properties and pyramids.
 
 With images, a stack is ``<name>.ome.zarr`` with the images, and the labels within it under
 ``labels/objects``; objects that overlap lie in further label images, ``objects-2`` and so on.
@@ -20,13 +20,13 @@ from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.labelled import LabelArray, LabelledStack, LabelPlanes, PixelMapping
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.export.dataset import PARTS, Export
-from napari_sa2va.export.images import must_write
 from napari_sa2va.export.provenance import Provenance
 from napari_sa2va.io import labels_dtype, open_labels
-from napari_sa2va.io.arrays import READ_ERRORS, stack_name, unreadable_file
+from napari_sa2va.io.arrays import READ_ERRORS, FileFrames, FrameView, stack_name, unreadable_file
 
 _SUFFIX = ".ome.zarr"
 _CHUNK = 1024  # pixels along a side
+_COARSEST = 256  # levels are added until the longer side has no more pixels than that
 _GOLDEN = 0.618033988749895
 
 
@@ -38,26 +38,28 @@ class _Labels:
     stack: LabelledStack
     version: str
     inside: bool
-    arrays: list[zarr.Array] = field(default_factory=list)
+    pyramids: list[list[zarr.Array]] = field(default_factory=list)
 
     def write(self, frame: int, planes: list[Any]) -> None:
         for number, plane in enumerate(planes):
-            while len(self.arrays) <= number:
-                self.arrays.append(self._new())
-            self.arrays[number][frame] = plane
+            while len(self.pyramids) <= number:
+                self.pyramids.append(self._new())
+            for level, array in enumerate(self.pyramids[number]):
+                array[frame] = plane[:: 2**level, :: 2**level]
 
-    def _new(self) -> zarr.Array:
+    def _new(self) -> list[zarr.Array]:
         group = self.root
         if self.inside:
-            name = f"objects-{len(self.arrays) + 1}" if self.arrays else "objects"
+            name = f"objects-{len(self.pyramids) + 1}" if self.pyramids else "objects"
             parent = self.root.require_group("labels")
             listed = [*_ome(parent.attrs).get("labels", ()), name]
             _annotate(parent, {"labels": listed}, self.version)
             group = parent.create_group(name)
         stack = self.stack
-        _annotate(group, _metadata(stack, "tyx", self.version) | self._label(), self.version)
+        metadata = _metadata(stack, "tyx", self.version, averaged=False) | self._label()
+        _annotate(group, metadata, self.version)
         dtype = labels_dtype(max(stack.object_ids, default=0))
-        return _array(group, stack.shape, dtype, "tyx", self.version)
+        return _pyramid(group, stack.shape, dtype, "tyx", self.version)
 
     def _label(self) -> dict[str, Any]:
         ids = self.stack.object_ids
@@ -76,7 +78,6 @@ class _Labels:
 
 def write(export: Export, variant: str) -> Iterator[None]:
     """Write a Zarr group a stack."""
-    must_write(export.options, "OME-Zarr")
     for part, stacks in export.by_part().items():
         for stack in stacks:
             folder = export.folder / part / f"{stack.name}{_SUFFIX}"
@@ -89,7 +90,7 @@ def write(export: Export, variant: str) -> Iterator[None]:
             for frame in range(stack.shape[0]):
                 if images is not None:
                     values = _values(stack, frame, export.options.depth)
-                    images[frame] = values.transpose(2, 0, 1) if values.ndim == 3 else values
+                    _write_image(images, frame, values)
                     labels.write(frame, stack.planes(frame))
                 else:
                     labels.write(frame, [export.plane(stack, frame)])
@@ -118,15 +119,31 @@ def recognizes(path: Path) -> bool:
     return any(any((path / part).glob(f"*{_SUFFIX}")) for part in ("", *PARTS))
 
 
-def _images(root: zarr.Group, stack: LabelledStack, depth: str, version: str) -> zarr.Array:
+def _images(root: zarr.Group, stack: LabelledStack, depth: str, version: str) -> list[zarr.Array]:
     first = _values(stack, 0, depth)
     length, height, width = stack.shape
     axes = "tyx"
     shape: tuple[int, ...] = stack.shape
     if first.ndim == 3:
         axes, shape = "tcyx", (length, first.shape[2], height, width)
-    _annotate(root, _metadata(stack, axes, version), version)
-    return _array(root, shape, first.dtype, axes, version)
+    _annotate(root, _metadata(stack, axes, version, averaged=True), version)
+    return _pyramid(root, shape, first.dtype, axes, version)
+
+
+def _write_image(images: list[zarr.Array], frame: int, values: Any) -> None:
+    for array in images:
+        array[frame] = values.transpose(2, 0, 1) if values.ndim == 3 else values
+        values = _halved(values)
+
+
+def _halved(values: Any) -> Any:
+    """The mean of each 2 x 2 pixels; an odd last row or column counts twice."""
+    height, width = values.shape[:2]
+    padding = [(0, height % 2), (0, width % 2), *[(0, 0)] * (values.ndim - 2)]
+    padded = np.pad(values, padding, mode="edge")
+    quarters = [padded[y::2, x::2].astype(np.float64) for y in (0, 1) for x in (0, 1)]
+    mean = sum(quarters) / 4
+    return mean.astype(values.dtype) if values.dtype.kind == "f" else np.rint(mean)
 
 
 def _values(stack: LabelledStack, frame: int, depth: str) -> Any:
@@ -137,39 +154,69 @@ def _values(stack: LabelledStack, frame: int, depth: str) -> Any:
     return images.frame(source) if kept is None else np.asarray(kept(source))
 
 
-def _array(
+def _pyramid(
     group: zarr.Group, shape: tuple[int, ...], dtype: Any, axes: str, version: str
-) -> zarr.Array:
-    chunks = tuple(
-        min(size, _CHUNK) if axis in "yx" else size if axis == "c" else 1
-        for axis, size in zip(axes, shape, strict=True)
-    )
-    if version == "0.4":
-        encoding = {"name": "v2", "separator": "/"}
-        return group.create_array(
-            "0", shape=shape, dtype=dtype, chunks=chunks, chunk_key_encoding=encoding
+) -> list[zarr.Array]:
+    """The arrays of all levels, "0" the finest."""
+    arrays = []
+    for level in range(_levels(shape)):
+        sides = [-(-size // 2**level) for size in shape[-2:]]
+        size = (*shape[:-2], *sides)
+        chunks = tuple(
+            min(along, _CHUNK) if axis in "yx" else along if axis == "c" else 1
+            for axis, along in zip(axes, size, strict=True)
         )
-    return group.create_array(
-        "0", shape=shape, dtype=dtype, chunks=chunks, dimension_names=list(axes)
-    )
+        own: dict[str, Any] = {"dimension_names": list(axes)}
+        if version == "0.4":
+            own = {"chunk_key_encoding": {"name": "v2", "separator": "/"}}
+        arrays.append(group.create_array(str(level), shape=size, dtype=dtype, chunks=chunks, **own))
+    return arrays
 
 
-def _metadata(stack: LabelledStack, axes: str, version: str) -> dict[str, Any]:
+def _levels(shape: tuple[int, ...]) -> int:
+    levels, side = 1, max(shape[-2:])
+    while side > _COARSEST:
+        levels, side = levels + 1, -(-side // 2)
+    return levels
+
+
+def _metadata(stack: LabelledStack, axes: str, version: str, averaged: bool) -> dict[str, Any]:
+    """The multiscale of a group whose coarser levels are `averaged`, or every other pixel."""
     units = dict(zip("tyx", stack.mapping.units, strict=True))
-    scale = dict(zip("tyx", stack.mapping.scale, strict=True))
-    translate = dict(zip("tyx", stack.mapping.translate, strict=True))
-    transformations = [{"type": "scale", "scale": [scale.get(axis, 1.0) for axis in axes]}]
-    if any(stack.mapping.translate):
-        shift = [translate.get(axis, 0.0) for axis in axes]
-        transformations.append({"type": "translation", "translation": shift})
+    datasets = [
+        {
+            "path": str(level),
+            "coordinateTransformations": _transformations(stack, axes, level, averaged),
+        }
+        for level in range(_levels(stack.shape))
+    ]
     multiscale: dict[str, Any] = {
         "name": stack.name,
         "axes": [_axis(axis, units.get(axis, "pixel")) for axis in axes],
-        "datasets": [{"path": "0", "coordinateTransformations": transformations}],
+        "datasets": datasets,
+        "type": "mean" if averaged else "nearest",
     }
     if version == "0.4":
         multiscale["version"] = version
     return {"multiscales": [multiscale]}
+
+
+def _transformations(
+    stack: LabelledStack, axes: str, level: int, averaged: bool
+) -> list[dict[str, Any]]:
+    scale = dict(zip("tyx", stack.mapping.scale, strict=True))
+    translate = dict(zip("tyx", stack.mapping.translate, strict=True))
+    factor = 2**level
+    # The centre of a mean of pixels lies between theirs.
+    shift = (factor - 1) / 2 if averaged else 0.0
+    steps = [scale.get(axis, 1.0) * (factor if axis in "yx" else 1) for axis in axes]
+    starts = [
+        translate.get(axis, 0.0) + (shift * scale[axis] if axis in "yx" else 0.0) for axis in axes
+    ]
+    found: list[dict[str, Any]] = [{"type": "scale", "scale": steps}]
+    if any(starts):
+        found.append({"type": "translation", "translation": starts})
+    return found
 
 
 def _axis(name: str, unit: str) -> dict[str, str]:
@@ -238,10 +285,21 @@ def _stored_images(path: Path, labels: LabelArray) -> Any:
     from napari_sa2va.io.zarr import open_zarr
 
     try:
-        images = open_zarr(path)
+        images = _coloured(path) or open_zarr(path)
     except InputError:  # labels without an image are imported all the same
         return None
     return images if images.shape == labels.shape else None
+
+
+def _coloured(path: Path) -> FileFrames | None:
+    """Images whose channels are red, green and blue, as `write` stores rendered ones."""
+    root = zarr.open_group(path, mode="r")
+    array, multiscales = root.get("0"), _ome(root.attrs).get("multiscales", ())
+    axes = [axis["name"] for multiscale in multiscales[:1] for axis in multiscale["axes"]]
+    if not isinstance(array, zarr.Array) or axes != ["t", "c", "y", "x"]:
+        return None
+    is_rgb = array.shape[1] == 3 and array.dtype == np.uint8
+    return FileFrames(FrameView(array, "TSYX"), path) if is_rgb else None
 
 
 def _records(ome: Mapping[str, Any]) -> dict[int, ObjectRecord]:

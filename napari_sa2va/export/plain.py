@@ -64,12 +64,13 @@ def _write_tiff(export: Export, stack: LabelledStack, folder: Path) -> Iterator[
 
 def _write_npy(export: Export, stack: LabelledStack, folder: Path) -> Iterator[None]:
     dtype = labels_dtype(max(stack.object_ids, default=0))
-    file = folder / f"{stack.name}.npy"
-    array = np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=stack.shape)
-    for frame in range(stack.shape[0]):
-        array[frame] = export.plane(stack, frame)
-        yield
-    array.flush()
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False}
+    # Not into a memory map: on a full disk that ends the whole process with SIGBUS.
+    with (folder / f"{stack.name}.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header | {"shape": stack.shape})
+        for frame in range(stack.shape[0]):
+            file.write(export.plane(stack, frame).astype(dtype).tobytes())
+            yield
 
 
 def _write_png(export: Export, stack: LabelledStack, folder: Path) -> Iterator[None]:

@@ -170,9 +170,11 @@ def _joined(read: ObjectRecord | None, told: ObjectRecord) -> ObjectRecord:
     """What the format says wins, where it says something: the file may have been edited."""
     if read is None:
         return told
+    written = (told.phrases, told.referring(), told.referring(verified_only=True))
+    as_written = {"phrase", "expressions"} if read.phrases in written else set()
     changes = {
         name: value
         for name, value in vars(read).items()
-        if name != "object_id" and value not in ("", 0, [], {})
+        if name not in {"object_id", *as_written} and value not in ("", 0, [], {})
     }
     return replace(told, **changes)

@@ -50,6 +50,8 @@ class Format:
         Whether it has one meaning as labels and can be imported.
     images : str
         Whether image files are part of it: ``required``, ``optional`` or ``never``.
+    refers : bool
+        Whether it names its images, which may then lie elsewhere; others find them by their place.
     variant : str
         Which of several formats of one module it is.
     """
@@ -60,7 +62,12 @@ class Format:
     suffix: str = ""
     readable: bool = True
     images: str = "optional"
+    refers: bool = False
     variant: str = ""
+
+    def is_file(self, target: Path) -> bool:
+        """Whether `target` is the one file of a stack, not a folder of files."""
+        return bool(self.suffix) and target.name.lower().endswith(self.suffix)
 
     def load(self) -> FormatModule:
         """Its module; readers and codecs are imported only now."""
@@ -68,9 +75,9 @@ class Format:
 
 
 _ALL = (
-    Format("coco", "COCO instances, run-length masks", "coco", variant="rle"),
-    Format("coco-polygons", "COCO instances, polygons", "coco", variant="polygons"),
-    Format("youtube-vis", "COCO video (YouTube-VIS)", "youtube_vis"),
+    Format("coco", "COCO instances, run-length masks", "coco", refers=True, variant="rle"),
+    Format("coco-polygons", "COCO instances, polygons", "coco", refers=True, variant="polygons"),
+    Format("youtube-vis", "COCO video (YouTube-VIS)", "youtube_vis", refers=True),
     Format("yolo", "YOLO segmentation with data.yaml", "yolo"),
     Format("davis", "DAVIS indexed PNG", "davis"),
     Format("ctc", "Cell Tracking Challenge", "ctc"),
@@ -78,7 +85,9 @@ _ALL = (
     Format("ome-zarr", "OME-Zarr labels 0.5", "ome_zarr", suffix=".ome.zarr", variant="0.5"),
     Format("ome-zarr-0.4", "OME-Zarr labels 0.4", "ome_zarr", suffix=".ome.zarr", variant="0.4"),
     Format("cellpose", "Cellpose training pairs", "cellpose", images="required"),
-    Format("sa2va", "Sa2VA fine-tuning (annotations.json)", "sa2va", images="required"),
+    Format(
+        "sa2va", "Sa2VA fine-tuning (annotations.json)", "sa2va", images="required", refers=True
+    ),
     Format("mevis", "Referring video segmentation (MeViS, Ref-SAV)", "mevis"),
     Format("tiff", "Label TIFF", "plain", suffix=".tif", images="never", variant="tif"),
     Format("png", "Label PNG, one a frame", "plain", images="never", variant="png"),

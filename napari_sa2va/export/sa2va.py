@@ -2,7 +2,7 @@
 
 An item an image: ``image``, ``mask`` (polygons of each mask) and ``text`` (a phrase of each mask).
 An object with several phrases is listed once for each. Images without a phrase are left out:
-the official data set cannot take them.
+the official data set cannot take them. Objects without a phrase are named by their class.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from PIL import Image
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.labelled import LabelledStack, LabelMasks, Masks
 from napari_sa2va.core.records import ObjectRecord
-from napari_sa2va.export.dataset import Export, category_of
+from napari_sa2va.export.dataset import Export
 from napari_sa2va.export.images import image_files, images_at, place_image
 from napari_sa2va.export.provenance import Provenance
 from napari_sa2va.export.reading import frame_stem, group_frames, part_folders, read_json
@@ -27,7 +27,7 @@ _FILE = "annotations.json"
 
 
 def write(export: Export, variant: str) -> Iterator[None]:
-    """Write an item a frame; objects without a phrase are named by their class."""
+    """Write an item a frame."""
     if export.options.depth == "kept":
         raise InputError("Sa2VA reads 8-bit images.", "Render them.")
     for part, stacks in export.by_part().items():
@@ -38,14 +38,17 @@ def write(export: Export, variant: str) -> Iterator[None]:
             stream.write("[")
             for stack in stacks:
                 order = export.orders[part, stack.name] = []
+                referred = export.referred(stack)
                 for frame in range(stack.shape[0]):
                     file = folder / "images" / f"{frame_stem(stack.name, frame)}.png"
                     image = place_image(stack, frame, export.options, file)
                     item: dict[str, Any] = {"image": image, "mask": [], "text": []}
                     order.append([])
                     for object_id, runs in stack.runs(frame).items():
+                        if object_id not in referred:
+                            continue
                         outlines = coco_polygons(runs)
-                        for phrase in phrases_of(stack, object_id):
+                        for phrase in referred[object_id]:
                             item["mask"].append(outlines)
                             item["text"].append(phrase)
                             order[-1].append(object_id)
@@ -55,11 +58,6 @@ def write(export: Export, variant: str) -> Iterator[None]:
                         stream.write(json.dumps(item, ensure_ascii=False))
                     yield
             stream.write("\n]\n")
-
-
-def phrases_of(stack: LabelledStack, object_id: int) -> list[str]:
-    """What refers to an object: its phrases, else its class."""
-    return stack.record(object_id).phrases or [category_of(stack, object_id)]
 
 
 def read(path: Path, provenance: Provenance) -> list[LabelledStack]:

@@ -24,7 +24,7 @@ from napari_sa2va.core.labelled import LabelledStack, LabelMasks, Masks
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.runs import ObjectRuns
 from napari_sa2va.export.dataset import PARTS, Export
-from napari_sa2va.export.images import image_files, images_at, must_write, place_image
+from napari_sa2va.export.images import image_files, images_at, place_image
 from napari_sa2va.export.polygons import filled, one_polygon, polygons
 from napari_sa2va.export.provenance import Provenance
 from napari_sa2va.export.reading import frame_stem, group_frames, known_category
@@ -36,7 +36,6 @@ Line = tuple[int, Any]
 
 def write(export: Export, variant: str) -> Iterator[None]:
     """Write a text file a frame. Without a split, all is the training and the validation set."""
-    must_write(export.options, "YOLO")
     parts = export.by_part()
     for part, stacks in parts.items():
         subset = part or PARTS[0]

@@ -85,7 +85,7 @@ def _tracks(export: Export, stack: LabelledStack) -> dict[int, dict[str, Any]]:
         object_id: {
             "track_id": object_id,
             "category_id": export.category(stack, object_id) + 1,
-            "phrases": stack.record(object_id).phrases,
+            "phrases": export.phrases(stack, object_id),
             "height": height,
             "width": width,
             "iscrowd": 0,

@@ -14,7 +14,6 @@ def merged(kept: ObjectRecord, other: ObjectRecord) -> ObjectRecord:
         scores[frame] = max(score, scores.get(frame, 0.0))
     both = replace(
         kept,
-        phrase=kept.phrase or other.phrase,
         prompts=[*kept.prompts, *other.prompts],
         scores=dict(sorted(scores.items())),
         # Of two masks in a frame that are one now, a person has seen but one.
@@ -30,6 +29,8 @@ def merged(kept: ObjectRecord, other: ObjectRecord) -> ObjectRecord:
     )
     told = [*kept.verifications, *other.verifications]
     both.verifications = [it for it in told if it.get("frame", -1) in both.verified_frames]
+    both.verified_expressions = []  # they were said of other masks
+    both.set_phrases([*kept.phrases, *other.phrases])
     return both
 
 
@@ -46,6 +47,8 @@ def split_at(record: ObjectRecord, frame: int, new: int) -> tuple[ObjectRecord, 
             prompts=[it for it in record.prompts if (it.get("frame", -1) >= frame) == later],
             scores={at: score for at, score in record.scores.items() if (at >= frame) == later},
             verified_frames=[at for at in record.verified_frames if (at >= frame) == later],
+            expressions=list(record.expressions),
+            verified_expressions=[] if later else list(record.verified_expressions),
             verifications=[
                 it for it in record.verifications if (it.get("frame", -1) >= frame) == later
             ],

@@ -89,8 +89,16 @@ class ObjectLabels:
         if not self.sent or self.sent[-1] != {**mapping, "since": self.sent[-1]["since"]}:
             self.sent.append(mapping | now)
 
-    def publish(self, model: str) -> None:
-        """Write what is known about the objects into the layer's features and metadata."""
+    def publish(self, model: str, **facts: str) -> None:
+        """Write what is known about the objects into the layer's features and metadata.
+
+        Parameters
+        ----------
+        model : str
+            What is used now.
+        **facts : str
+            What else is known of it: dtype, revision.
+        """
         if self.layer is None:
             return
         import pandas as pd
@@ -113,6 +121,7 @@ class ObjectLabels:
             KEY: {
                 "image": self._image.name,
                 "model": model,
+                "model_facts": facts,
                 "objects": objects,
                 "sent": list(self.sent),
                 "verified_frames": sorted(verified),
@@ -120,8 +129,8 @@ class ObjectLabels:
         }
 
     def color(self, object_id: int) -> tuple[float, float, float]:
-        """The colour in which an object is drawn."""
-        color = None if self.layer is None else self.layer.get_color(object_id)
+        """The colour in which an object is drawn; also while another one is shown alone."""
+        color = None if self.layer is None else _color(self.layer, object_id)
         red, green, blue = (0.5, 0.5, 0.5) if color is None else color[:3]
         return float(red), float(green), float(blue)
 
@@ -162,6 +171,17 @@ def find_labels(viewer: napari.Viewer, image: Image) -> Labels | None:
         ):
             return layer
     return None
+
+
+def _color(layer: Labels, object_id: int) -> Any:
+    colormap = layer.colormap
+    alone = colormap.use_selection
+    with colormap.events.blocker_all():  # nobody is to draw it so
+        colormap.use_selection = False
+        try:
+            return colormap.map(object_id)
+        finally:
+            colormap.use_selection = alone
 
 
 def present_frames(record: ObjectRecord) -> list[int]:

@@ -34,6 +34,13 @@ class ObjectPanel(QWidget):
             "Open the timeline of the objects under the viewer, and go from one doubtful mask to "
             "the next"
         )
+        self.expressions = QPushButton("Expressions…", self)
+        self.expressions.setToolTip(
+            "Open the phrases that refer to the objects: edit them, and say of each whether it "
+            "fits its object's masks"
+        )
+        self.export = QPushButton("Export…", self)
+        self.export.setToolTip("Write Labels layers in a format that models are trained from")
         self.verify = QCheckBox("Mask is right in this frame", self)
         self.verify.setToolTip(
             "The selected object's mask in the frame shown is verified. "
@@ -45,9 +52,10 @@ class ObjectPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.table)
+        layout.addWidget(self.verify)
         below = QHBoxLayout()
-        below.addWidget(self.verify, 1)
-        below.addWidget(self.review)
+        for button in (self.review, self.expressions, self.export):
+            below.addWidget(button)
         layout.addLayout(below)
 
         self.table.object_selected.connect(self._show_verified)

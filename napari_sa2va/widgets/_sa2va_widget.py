@@ -21,6 +21,7 @@ from napari_sa2va.models.known import BUNDLED
 from napari_sa2va.widgets._backend_line import BackendLine
 from napari_sa2va.widgets._chat_panel import ChatPanel
 from napari_sa2va.widgets._connect_dialog import ConnectDialog
+from napari_sa2va.widgets._expressing import Expressing
 from napari_sa2va.widgets._fault_bar import FaultBar
 from napari_sa2va.widgets._geometry import go_to_frame
 from napari_sa2va.widgets._model_store import ModelStore
@@ -39,6 +40,8 @@ from napari_sa2va.widgets._workbench import Workbench
 
 if TYPE_CHECKING:
     import napari
+
+    from napari_sa2va.widgets._exporting import Exporting
 
 _INFO_MS = 200
 
@@ -77,6 +80,8 @@ class Sa2VAWidget(QWidget):
         self.prompting = Prompting(viewer, self.prompts)
         self.workbench = Workbench(viewer, Sessions(source_of(backend, BUNDLED, self._place)), self)
         self.reviewing = Reviewing(viewer, self.workbench, self)
+        self.expressing = Expressing(viewer, self.workbench, self)
+        self.exporting: Exporting | None = None
         self.models = _models_for(self.workbench)
         self.models_window = ModelsWindow(self.models, self)
         self._info_timer = QTimer(self, interval=_INFO_MS)
@@ -143,6 +148,9 @@ class Sa2VAWidget(QWidget):
         self.table.split_wanted.connect(self.split_object)
         self.objects.verified.connect(self._on_verified)
         self.objects.review.clicked.connect(self.reviewing.open)
+        self.objects.expressions.clicked.connect(self.expressing.open)
+        self.expressing.chosen.connect(self.see_object)
+        self.objects.export.clicked.connect(self.show_export)
         self.reviewing.opened.connect(self._on_review_opened)
         self.workbench.masks_changed.connect(self.reviewing.touch)
         self._viewer.dims.events.point.connect(self._on_moved)
@@ -212,6 +220,15 @@ class Sa2VAWidget(QWidget):
         if frame is not None and geometry is not None:
             go_to_frame(self._viewer, objects.image, geometry, frame)
 
+    def see_object(self, object_id: int) -> None:
+        """Select an object and, unless it is in the frame shown, go to where it is seen best."""
+        scores = self.workbench.records[object_id].scores
+        frame = self.picker.frame
+        if scores.get(frame, 0) > 0 or not any(scores.values()):
+            self.select_object(object_id)
+        else:
+            self.go_to(object_id, max(scores, key=scores.get))
+
     def go_to(self, object_id: int, frame: int) -> None:
         """Select an object and go to a frame."""
         objects, geometry = self.workbench.objects, self.picker.geometry
@@ -236,6 +253,20 @@ class Sa2VAWidget(QWidget):
     def reject(self, object_id: int, frame: int) -> None:
         """Erase an object's mask in a frame: it is wrong."""
         self._attempt(lambda: self.workbench.reject(self._sent(), object_id, frame))
+
+    def show_export(self) -> None:
+        """Open the window that exports labels."""
+        if self.exporting is None:
+            from napari_sa2va.widgets._exporting import Exporting  # all formats: slow to import
+
+            self.exporting = Exporting(self._viewer, self.workbench, self.picker, self)
+            self.exporting.export_wanted.connect(self.export)
+        self.exporting.open()
+
+    def export(self, overwrite: bool) -> None:
+        """Export what the window says; perhaps in the place of what is there."""
+        if self.exporting is not None:
+            self._attempt(partial(self.exporting.start, overwrite))
 
     def show_models(self) -> None:
         """Open the window with all models."""
@@ -292,6 +323,9 @@ class Sa2VAWidget(QWidget):
         self._viewer.dims.events.point.disconnect(self._on_moved)
         self.picker.end()
         self.reviewing.end()
+        self.expressing.end()
+        if self.exporting is not None:
+            self.exporting.end()
         self.workbench.end()
         self.models.end()
         self.models_window.close()
@@ -383,7 +417,9 @@ class Sa2VAWidget(QWidget):
         elif outcome != "done" and self._running == "Ask":
             self.chat.add_message("note", f"The answer was {_ENDED[outcome]}.")
         self.runs.set_running(False)
-        self.runs.show_message(f"{self._running}: {_ENDED[outcome]}")
+        changed_nothing = self._running == "Export" and outcome == "cancelled"
+        ended = "cancelled; nothing was written" if changed_nothing else _ENDED[outcome]
+        self.runs.show_message(f"{self._running}: {ended}")
         self.chat.set_running(False, answering=False)
         self._show_info()
         self._on_stack_changed()  # it may have changed meanwhile
@@ -457,8 +493,8 @@ def _models_for(workbench: Workbench) -> ModelStore:
 
 
 def _import_ahead() -> None:
-    """Import what napari would else import on the Qt thread when it makes our first layers."""
-    for module in ("pandas", "skimage.color.colorconv"):
+    """Import what would else be imported on the Qt thread: by our first layers, by Export…"""
+    for module in ("pandas", "skimage.color.colorconv", "napari_sa2va.export.api"):
         with suppress(ImportError):  # napari's business: it only costs time later
             import_module(module)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -173,6 +173,21 @@ class Workbench(QObject):
         self.facts.clear()
         self._run(requests.clear(work))
 
+    def set_phrases(self, object_id: int, phrases: Iterable[str]) -> None:
+        """Refer to an object by these phrases, the first its own."""
+        self.records[object_id].set_phrases(phrases)
+        self._publish()
+
+    def judge(self, object_id: int, expression: str, fits: bool) -> None:
+        """Take note whether a person finds that an expression fits an object's masks."""
+        self.records[object_id].judge(expression, fits, *who_and_when())
+        self._publish()
+
+    def run(self, title: str, request: Iterator[Update]) -> None:
+        """Run what reads the labels and changes nothing in them."""
+        self.started.emit(title)
+        self._run(request)
+
     def reject(self, sent: Sent, object_id: int, frame: int) -> None:
         """Erase an object's mask in a frame: a person says that it is wrong."""
         work = self._begin("Wrong mask", _whole(sent))
@@ -311,7 +326,9 @@ class Workbench(QObject):
                 self._measure(object_id, frame, facts)
                 self._redraw.soon(frame)
             case SameObject(object_id, known_as):
-                self.records.pop(object_id, None)
+                found, known = self.records.pop(object_id, None), self.records.get(known_as)
+                for phrase in found.phrases if found and known else ():
+                    known.call(phrase)
                 self.object_known.emit(object_id, known_as)
             case FramesChanged(frames):
                 self._redraw.soon(*frames)
@@ -332,7 +349,8 @@ class Workbench(QObject):
 
     def _on_found(self, found: ObjectFound) -> None:
         record = self.records.setdefault(found.object_id, ObjectRecord(found.object_id))
-        record.phrase = found.phrase
+        for phrase in (found.phrase, *_descriptions(self._prompts)):
+            record.call(phrase)
         record.prompts += self._prompts
         self._attach()
         self.object_found.emit(found)
@@ -386,7 +404,8 @@ class Workbench(QObject):
 
     def _publish(self) -> None:
         if self.objects is not None:
-            self.objects.publish(self.sessions.info.model)
+            info = self.sessions.info
+            self.objects.publish(info.model, dtype=info.dtype, revision=info.revision)
         self.objects_changed.emit()
 
     def _attach(self) -> None:
@@ -417,6 +436,12 @@ class Workbench(QObject):
     def _on_colormap(self, _: Event) -> None:
         self.objects_changed.emit()
         self.recolored.emit()
+
+
+def _descriptions(prompts: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What the user called the objects; a whole sentence is no description."""
+    texts = (prompt["text"] for prompt in prompts if prompt["kind"] == "text")
+    return [text for text in texts if text and text[-1] not in ".?!"]
 
 
 def _whole(sent: Sent) -> Sent:

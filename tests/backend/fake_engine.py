@@ -20,7 +20,7 @@ PATIENCE = 60.0
 class FakeEngine:
     """What it did before goes into what it does next, as with SAM 2's memory."""
 
-    device, dtype, memory = "fake", "float32", (1, 2)
+    device, dtype, memory, revision = "fake", "float32", (1, 2), "abc"
 
     def __init__(self) -> None:
         # One step each time it is released, as often as that was; all where `is_free`.

@@ -14,7 +14,7 @@ from PIL import Image
 
 from napari_sa2va import export
 from napari_sa2va.core.frames import ArrayFrames
-from napari_sa2va.core.labelled import LabelledStack, LabelMasks
+from napari_sa2va.core.labelled import LabelledStack, LabelMasks, PixelMapping
 from napari_sa2va.core.records import ObjectRecord
 from tests.export.examples import blobs, images_of
 
@@ -161,6 +161,43 @@ def test_ome_zarr_is_valid(version: str, with_images: bool, tmp_path: Path) -> N
     label = attributes["image-label"]
     assert [c["label-value"] for c in label["colors"]] == [1, 2, 70_000]
     assert [p["phrase"] for p in label["properties"]] == [r.phrase for r in RECORDS.values()]
+
+
+@pytest.mark.parametrize("name", ["ome-zarr", "ome-zarr-0.4"])
+def test_ome_zarr_has_pyramids(name: str, tmp_path: Path) -> None:
+    import yaozarrs
+    import zarr
+
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 5, (2, 300, 601)).astype(np.uint8)
+    images = rng.integers(0, 60_000, labels.shape).astype(np.uint16)
+    mapping = PixelMapping(
+        (2.0, 0.5, 0.25), (0.0, 1.0, 2.0), ("second", "micrometer", "micrometer")
+    )
+    labelled = LabelledStack(labels, images=ArrayFrames(images), mapping=mapping)
+    path = export.write(labelled, tmp_path / "out.ome.zarr", name, depth="kept")
+    yaozarrs.validate_zarr_store(path)
+    root = zarr.open_group(path, mode="r")
+    levels = [root[f"labels/objects/{level}"][:] for level in range(3)]
+    np.testing.assert_array_equal(levels[2], labels[:, ::4, ::4])
+    assert levels[2].shape == (2, 75, 151)
+    assert "3" not in root
+    np.testing.assert_array_equal(
+        root["1"][:, :, :300], np.rint(images[:, :, :600].reshape(2, 150, 2, 300, 2).mean((2, 4)))
+    )
+    of_labels, of_images = (
+        (group.attrs["ome"] if name == "ome-zarr" else group.attrs)["multiscales"][0]["datasets"]
+        for group in (root["labels/objects"], root)
+    )
+    assert [t["scale"] for d in of_labels for t in d["coordinateTransformations"][:1]] == [
+        [2.0, 0.5 * factor, 0.25 * factor] for factor in (1, 2, 4)
+    ]
+    assert of_labels[2]["coordinateTransformations"][1]["translation"] == [0.0, 1.0, 2.0]
+    assert of_images[2]["coordinateTransformations"][1]["translation"] == [0.0, 1.75, 2.375]
+    (back,) = export.read(path)
+    assert back.mapping == mapping
+    assert back.images is not None
+    np.testing.assert_array_equal(back.planes(1)[0], labels[1])
 
 
 def test_ome_zarr_models_reads_the_label_image(tmp_path: Path) -> None:

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from napari_sa2va import export
-from napari_sa2va.core.labelled import LabelledStack
+from napari_sa2va.core.frames import ArrayFrames
+from napari_sa2va.core.labelled import LabelledStack, LabelMasks
+from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.export.registry import FORMATS
-from tests.export.examples import labelled_stacks
+from tests.export.examples import IDS, blobs, images_of, labelled_stacks
 
 WITH_OVERLAPS = (
     "coco",
@@ -24,7 +27,7 @@ WITH_OVERLAPS = (
     "ome-zarr",
     "ome-zarr-0.4",
 )
-# A polygon of YOLO joins pieces that lie apart by lines: see test_yolo.
+# A polygon of YOLO joins pieces that lie apart by lines.
 EXACT = [n for n, f in FORMATS.items() if f.readable and n != "yolo"]
 
 _SETTINGS = settings(
@@ -52,6 +55,52 @@ def test_one_file_comes_back_too(name: str, stack: LabelledStack) -> None:
         path = export.write(stack, Path(folder) / f"out{FORMATS[name].suffix}", name)
         (back,) = export.read(path)
         assert_same(back, stack)
+
+
+@_SETTINGS
+@given(
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 24), st.integers(1, 24)),
+    filling=st.sampled_from([0.3, 0.6, 0.9]),
+    seed=st.integers(0, 2**16),
+    ids=st.lists(IDS, min_size=1, max_size=3, unique=True),
+)
+def test_yolo_is_the_identity_for_objects_in_one_piece(
+    shape: tuple[int, int, int], filling: float, seed: int, ids: list[int]
+) -> None:
+    rng = np.random.default_rng(seed)
+    masks = {i: np.stack([_one_piece(rng.random(shape[1:]) < filling) for _ in range(shape[0])])
+             for i in ids}  # fmt: skip
+    stack = LabelledStack(
+        LabelMasks(shape, lambda f: ((i, m[f]) for i, m in masks.items())),
+        {i: ObjectRecord(i, "분열", category="세포") for i in ids},
+        images=ArrayFrames(np.zeros((*shape, 3), np.uint8)),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        (back,) = export.read(export.write(stack, Path(folder) / "out", "yolo"))
+        assert_same(back, stack)
+
+
+@pytest.mark.parametrize("name", [n for n, f in FORMATS.items() if f.readable])
+def test_masks_come_back_without_the_provenance_too(name: str, tmp_path: Path) -> None:
+    """As from another program: ids may be others."""
+    labels = blobs()
+    stack = LabelledStack(labels, name="cells", images=ArrayFrames(images_of(labels)))
+    path = export.write(stack, tmp_path / "out", name)
+    for told in ("provenance.json", "README.md"):
+        (path / told).unlink()
+    if FORMATS[name].module == "plain":
+        (path,) = path.iterdir()
+    (back,) = export.read(path)
+    assert back.shape == labels.shape
+    for frame in range(len(labels)):
+        ours = {mask.tobytes() for mask in stack.masks(frame).values()}
+        assert {mask.tobytes() for mask in back.masks(frame).values()} == ours
+
+
+def _one_piece(mask: np.ndarray) -> np.ndarray:
+    """The first of the pieces that a mask consists of."""
+    pieces, _ = ndimage.label(mask)
+    return pieces == 1
 
 
 def assert_same(back: LabelledStack, stack: LabelledStack) -> None:

@@ -20,7 +20,7 @@ LABELS = blobs()
 MANIFEST = npe2.PluginManifest.from_file(Path(__file__).parents[2] / "napari.yaml")
 
 
-@pytest.mark.parametrize("name", ["coco", "ctc", "sa2va", "mevis", "tiff"])
+@pytest.mark.parametrize("name", [n for n, f in FORMATS.items() if f.readable])
 def test_a_data_set_opens_as_layers(name: str, tmp_path: Path) -> None:
     records = {7: ObjectRecord(7, "the right one", verified_frames=[2])}
     stack = LabelledStack(

@@ -38,16 +38,59 @@ def test_a_cancelled_export_leaves_nothing(name: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_existing_export_is_refused_and_replaced_only_on_purpose(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_existing_export_is_refused_and_stays(name: str, tmp_path: Path) -> None:
+    for target in {tmp_path / "out", tmp_path / f"out{FORMATS[name].suffix}"}:
+        export.write(stack(), target, name)
+        before = contents(tmp_path)
+        with pytest.raises(InputError, match="exists"):
+            export.write(stack(name="other"), target, name)
+        steps = export.writing([stack(name="other")], target, name, overwrite=True)
+        for progress in steps:
+            if progress.done == progress.total - 1:
+                break
+        steps.close()  # cancelled
+        assert contents(tmp_path) == before
+
+
+def test_an_existing_export_is_replaced_on_purpose(tmp_path: Path) -> None:
     path = export.write(stack(), tmp_path / "out", "coco")
-    before = (path / "provenance.json").read_bytes()
-    with pytest.raises(InputError, match="exists"):
-        export.write(stack(), path, "coco")
-    assert (path / "provenance.json").read_bytes() == before
     export.write(stack(name="other"), path, "yolo", overwrite=True)
     assert (path / "data.yaml").is_file()
     assert not (path / "annotations").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("name", ["provenance.json", "README.md"])
+def test_what_lies_beside_a_file_is_not_overwritten_unasked(name: str, tmp_path: Path) -> None:
+    mine = tmp_path / f"out.tif.{name}"
+    mine.write_text("mine")
+    with pytest.raises(InputError, match=f"{mine.name} exists"):
+        export.write(stack(), tmp_path / "out.tif", "tiff")
+    assert mine.read_text() == "mine"
+    export.write(stack(), tmp_path / "out.tif", "tiff", overwrite=True)
+    assert mine.read_text("utf-8") != "mine"
+
+
+@pytest.mark.parametrize("name", ["out", "out.tif", "out.ome.zarr"])
+def test_an_export_that_cannot_take_its_place_leaves_the_old_one(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    format_name = {"out": "coco", "out.tif": "tiff", "out.ome.zarr": "ome-zarr"}[name]
+    export.write(stack(), tmp_path / name, format_name)
+    before = contents(tmp_path)
+    move = {"out.tif": "replace"}.get(name, "rename")
+    original = getattr(Path, move)
+
+    def refuse(self: Path, target: Path) -> Path:
+        if Path(target).name == name and not self.name.endswith(".old"):
+            raise PermissionError(errno.EACCES, "held by another program")
+        return original(self, target)
+
+    monkeypatch.setattr(Path, move, refuse)
+    with pytest.raises(InputError, match="held by another program"):
+        export.write(stack(name="other"), tmp_path / name, format_name, overwrite=True)
+    assert contents(tmp_path) == before
 
 
 def test_a_folder_that_is_no_export_is_never_replaced(tmp_path: Path) -> None:
@@ -84,20 +127,39 @@ def test_a_full_or_read_only_disk_is_said(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size")
-def test_a_disk_that_fills_up_while_writing(tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_while_any_format_is_written(tmp_path: Path) -> None:
     code = (
-        "import resource, sys, numpy as np\n"
+        "import json, resource, sys, numpy as np\n"
         "from napari_sa2va import export\n"
         "from napari_sa2va.core.errors import InputError\n"
-        "labels = np.random.default_rng(0).integers(0, 9, (3, 200, 200)).astype(np.uint8)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
-        "try:\n    export.write(labels, sys.argv[1], 'coco')\n"
-        "except InputError as error:\n    print(error)\n"
+        "labels = np.random.default_rng(0).integers(0, 9, (3, 99, 99)).astype(np.uint8)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (700, 700))\n"
+        "said = {}\n"
+        "for format in export.FORMATS.values():\n"
+        "    for name in {'out', f'out{format.suffix}'}:\n"
+        "        try:\n"
+        "            export.write(labels, f'{sys.argv[1]}/{name}', format.name, images=labels)\n"
+        "        except InputError as error:\n"
+        "            said[f'{format.name} as {name}'] = str(error)\n"
+        "print(json.dumps(said))\n"
     )
-    command = [sys.executable, "-c", code, str(tmp_path / "out")]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "no space" in said
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    files = [f for f in FORMATS.values() if f.suffix]
+    assert len(said) == len(FORMATS) + len(files)
+    assert {what for what, error in said.items() if "no space left" not in error} == set()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/sys is where even root may not write")
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_read_only_folder_is_named(name: str) -> None:
+    target = Path("/sys") / f"out{FORMATS[name].suffix}"
+    with pytest.raises(InputError, match=f"{target} cannot be written") as told:
+        export.write(stack(), target, name)
+    assert "Choose a folder that you may write to" in str(told.value)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
@@ -134,6 +196,59 @@ def test_verified_only_leaves_verified_masks_of_their_frames(tmp_path: Path) -> 
     np.testing.assert_array_equal(array[1], np.where(LABELS[3] < 3, LABELS[3], 0))
     with pytest.raises(InputError, match="No frame is left"):
         export.write(stack(), tmp_path / "none", "coco", verified_only=True)
+
+
+def judged_stack() -> LabelledStack:
+    """All masks are confirmed; of the phrases one is, one is refused, two were not looked at."""
+    frames = list(range(len(LABELS)))
+    records = {
+        1: ObjectRecord(1, "wrong", expressions=["right", "new"], verified_frames=frames),
+        2: ObjectRecord(2, "unseen", category="cell", verified_frames=frames),
+        7: ObjectRecord(7, category="cell", verified_frames=frames),
+    }
+    records[1].judge("wrong", False, "Ada", "2026-01-02T03:04:05+00:00")
+    records[1].judge("right", True, "Ada", "2026-01-02T03:04:05+00:00")
+    return stack(objects=records)
+
+
+def texts_of(path: Path, name: str) -> set[str]:
+    match name:
+        case "sa2va":
+            items = json.loads((path / "annotations.json").read_text("utf-8"))
+            return {text for item in items for text in item["text"]}
+        case "mevis":
+            videos = json.loads((path / "meta_expressions.json").read_text("utf-8"))["videos"]
+            return {e["exp"] for video in videos.values() for e in video["expressions"].values()}
+    file = "annotations/instances_default.json" if name == "coco" else "instances.json"
+    annotations = json.loads((path / file).read_text("utf-8"))["annotations"]
+    return {phrase for a in annotations for phrase in a.get("phrases", ())}
+
+
+@pytest.mark.parametrize("name", ["sa2va", "mevis", "coco", "youtube-vis"])
+def test_texts_are_those_that_nobody_refused_or_only_confirmed_ones(
+    name: str, tmp_path: Path
+) -> None:
+    labelled = judged_stack()
+    path = export.write(labelled, tmp_path / "all", name)
+    by_class = {"cell"} if name in ("sa2va", "mevis") else set()
+    assert texts_of(path, name) == {"right", "new", "unseen", *by_class}
+    (back,) = export.read(path)
+    assert {i: back.record(i) for i in (1, 2)} == {i: labelled.record(i) for i in (1, 2)}
+    path = export.write(labelled, tmp_path / "verified", name, verified_only=True)
+    assert texts_of(path, name) == {"right"}
+    (back,) = export.read(path)
+    np.testing.assert_array_equal(back.masks(0)[1], LABELS[0] == 1)
+    assert back.record(1).phrases == ["wrong", "right", "new"]
+    card = (path / "README.md").read_text("utf-8")
+    assert "| 1 | object | wrong | right |" in card
+
+
+@pytest.mark.parametrize("name", ["sa2va", "mevis"])
+def test_texts_need_a_confirmed_phrase_where_only_those_count(name: str, tmp_path: Path) -> None:
+    records = {1: ObjectRecord(1, "unseen", verified_frames=[0])}
+    with pytest.raises(InputError, match="No phrase was confirmed"):
+        export.write(stack(objects=records), tmp_path / "out", name, verified_only=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_split_by_frame_takes_blocks_in_time(tmp_path: Path) -> None:
@@ -203,6 +318,10 @@ def test_options_are_checked(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="its parent 7"):
         export.write(stack(objects=records), tmp_path / "out", "ctc")
     assert list(tmp_path.iterdir()) == []
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def _fails_in_the_second_pass() -> Any:

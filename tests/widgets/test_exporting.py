@@ -1,0 +1,196 @@
+"""The export window: what it says is what is written, off the Qt thread, and nothing is lost."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QSpinBox, QWidget
+
+from napari_sa2va import export
+from napari_sa2va.export.registry import FORMATS
+from napari_sa2va.widgets._export_window import OverwriteQuestion
+from tests.widgets.test_looks import is_cut, shown
+from tests.widgets.test_segmenting import labels_of
+
+
+@pytest.fixture
+def exporting(dock, stack, run, qtbot):
+    """A dock with two objects in frames 3 to 11, and its export window."""
+    widget = dock(stack)
+    widget._viewer.dims.set_current_step(0, 3)
+    widget.prompts.text.setText("bright things")
+    run(widget, widget.segment)
+    run(widget, lambda: widget.propagate("forward"))
+    qtbot.mouseClick(widget.objects.export, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(widget.exporting.window.isVisible)
+    return widget
+
+
+def choose(window, format_name: str, target) -> None:
+    window.format.setCurrentIndex(window.format.findData(format_name))
+    window.target.setText(str(target))
+
+
+def question_of(window) -> OverwriteQuestion:
+    return window.findChild(OverwriteQuestion)
+
+
+def test_what_the_form_says_is_written(exporting, run, stack, tmp_path) -> None:
+    window, records = exporting.exporting.window, exporting.workbench.records
+    records[1].category = "cell"
+    exporting.workbench.verify(1, 4, True)
+    window.shown.emit()
+    assert [window.layers.item(0).text()] == ["Sa2VA labels on movie"]
+    assert window.classes.placeholderText() == "all: cell, object"
+    assert [window.format.itemData(i) for i in range(window.format.count())] == list(FORMATS)
+    choose(window, "coco", tmp_path / "out")
+    window.first.setValue(4)
+    window.last.setValue(9)
+    window.classes.setText("cell")
+    window.depth.setCurrentIndex(window.depth.findData("kept"))
+    assert run(exporting, window.export.click) == "done"
+    assert window.message.text() == f"Written: {tmp_path / 'out'}"
+    (back,) = export.read(tmp_path / "out")
+    assert back.shape == (6, 48, 64)
+    assert list(back.masks(2)) == [1]
+    np.testing.assert_array_equal(back.masks(2)[1], labels_of(exporting).data[6] == 1)
+    np.testing.assert_array_equal(back.images.values(0), stack[4])
+    assert back.record(1).phrases == ["a cell", "bright things"]
+    assert back.record(1).verified_frames == [0]
+    assert back.model == {"id": "fake", "dtype": "float32"}
+    assert back.record(1).model == "fake"
+
+    window.verified.setChecked(True)
+    choose(window, "npy", tmp_path / "labels.npy")
+    assert not window.images.isEnabled()
+    assert run(exporting, window.export.click) == "done"
+    assert np.load(tmp_path / "labels.npy").shape == (1, 48, 64)
+
+
+def test_images_are_written_as_the_model_sees_them(exporting, run, tmp_path) -> None:
+    exporting._viewer.layers["movie"].colormap = "red"
+    window = exporting.exporting.window
+    choose(window, "yolo", tmp_path / "out")
+    assert window.images.model().item(1).text() == "Referenced"
+    assert not window.images.model().item(1).isEnabled(), "YOLO finds images by their place"
+    window.split.setCurrentIndex(window.split.findData("frame"))
+    assert run(exporting, window.export.click) == "done"
+    files = sorted((tmp_path / "out" / "images").rglob("*.png"))
+    assert {file.parent.name for file in files} == {"train", "val", "test"}
+    seen = np.array(Image.open(files[-1]))
+    assert seen[..., 0].max() > 200
+    assert seen[..., 1:].max() == 0
+
+
+def test_an_existing_target_is_asked_about(exporting, run, qtbot, tmp_path) -> None:
+    window, mine = exporting.exporting.window, tmp_path / "labels.tif"
+    mine.write_bytes(b"mine")
+    choose(window, "tiff", mine)
+    window.export.click()
+    question = question_of(window)
+    assert question.text() == "labels.tif exists. Overwrite it?"
+    assert question.defaultButton() is question.no
+    question.no.click()
+    qtbot.waitUntil(lambda: question_of(window) is None)
+    assert mine.read_bytes() == b"mine"
+    window.export.click()
+    assert run(exporting, question_of(window).yes.click) == "done"
+    assert export.read(mine)[0].shape == (12, 48, 64)
+
+
+WRONG = (
+    (lambda w, folder: w.target.setText(""), "not said where to write"),
+    (lambda w, folder: w.target.setText(str(folder / "a" / "b")), "There is no folder"),
+    (lambda w, folder: w.target.setText(str(folder)), "is no export of napari-sa2va"),
+    (lambda w, folder: w.classes.setText("none"), "no object of the classes none"),
+    (lambda w, folder: w.verified.setChecked(True), "No frame is left to export"),
+    (lambda w, folder: w.layers.item(0).setCheckState(Qt.CheckState.Unchecked), "No Labels"),
+)
+
+
+def test_an_error_is_one_sentence_and_writes_nothing(exporting, qtbot, tmp_path) -> None:
+    window = exporting.exporting.window
+    (tmp_path / "mine.txt").write_text("mine")
+    for change, said in WRONG:
+        choose(window, "coco", tmp_path / "out")
+        window.classes.clear()
+        change(window, tmp_path)
+        window.export.click()
+        qtbot.waitUntil(lambda said=said: said in window.message.text())
+        qtbot.waitUntil(window.export.isEnabled)
+        assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_it_is_cancelled_and_leaves_nothing(exporting, run, monkeypatch, tmp_path) -> None:
+    window, layer = exporting.exporting.window, labels_of(exporting)
+    started, cancelled, threads = threading.Event(), threading.Event(), set()
+
+    def frame(self, index: int) -> np.ndarray:
+        threads.add(threading.get_ident())
+        started.set()
+        assert cancelled.wait(20)
+        return np.zeros((*self.shape[1:], 3), np.uint8)
+
+    monkeypatch.setattr("napari_sa2va.widgets._export_layers._LayerImages.frame", frame)
+    choose(window, "davis", tmp_path / "out")
+
+    def start_and_cancel() -> None:
+        window.export.click()
+        assert not layer.editable, "what is written must not change"
+        assert started.wait(20)
+        window.cancel.click()
+        cancelled.set()
+
+    assert run(exporting, start_and_cancel) == "cancelled"
+    assert threads
+    assert threading.get_ident() not in threads
+    assert layer.editable
+    assert window.message.text() == "Cancelled; nothing was written."
+    assert exporting.runs.message.text() == "Export: cancelled; nothing was written"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_foreign_labels_of_four_axes_are_exported_where_the_sliders_stand(
+    exporting, run, tmp_path
+) -> None:
+    viewer, window = exporting._viewer, exporting.exporting.window
+    labels = np.zeros((2, 5, 9, 7), np.uint8)
+    labels[1, 3, 2:4, 1:6] = 9
+    viewer.add_labels(labels, name="theirs", scale=(1, 2, 0.5, 0.5))
+    viewer.dims.set_point(0, 1)
+    viewer.dims.set_current_step(1, 0)
+    exporting.exporting.open()
+    window.shown.emit()
+    for row in range(window.layers.count()):
+        theirs = window.layers.item(row).text() == "theirs, without an image"
+        state = Qt.CheckState.Checked if theirs else Qt.CheckState.Unchecked
+        window.layers.item(row).setCheckState(state)
+    assert not window.images.isEnabled()
+    choose(window, "coco", tmp_path / "out")
+    assert run(exporting, window.export.click) == "done"
+    (back,) = export.read(tmp_path / "out")
+    assert back.shape == (5, 9, 7)
+    assert back.mapping.scale == (2, 0.5, 0.5)
+    np.testing.assert_array_equal(back.planes(3)[0], labels[1, 3])
+
+
+def test_the_window_in_both_themes(exporting, qtbot, artifacts, tmp_path) -> None:
+    window = exporting.exporting.window
+    choose(window, "coco", tmp_path / "out")
+    for theme in ("dark", "light"):
+        exporting._viewer.theme = theme
+        qtbot.wait(100)
+        window.grab().save(str(artifacts / f"export-{theme}.png"))
+        assert not [shown(child) for child in window.findChildren(QWidget) if is_cut(child)]
+    kinds = (QAbstractButton, QComboBox, QLineEdit, QSpinBox)
+    silent = [
+        child
+        for kind in kinds
+        for child in window.findChildren(kind)
+        if not child.toolTip() and not isinstance(child.parent(), (QComboBox, QSpinBox))
+    ]
+    assert not silent
