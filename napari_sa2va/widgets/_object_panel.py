@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QHBoxLayout,
+    QMenu,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt.utils import signals_blocked
 
 from napari_sa2va.core.records import ObjectRecord
+from napari_sa2va.widgets._explained import enable
 from napari_sa2va.widgets._object_table import ObjectTable
+
+_VERIFY_TIP = (
+    "The selected object's mask in the frame shown is verified. Verified masks are never changed "
+    "by propagation, and they guide it. Masks that you paint count as verified."
+)
 
 
 class ObjectPanel(QWidget):
@@ -19,9 +35,15 @@ class ObjectPanel(QWidget):
     -------
     verified : (int, bool)
         The user confirmed the object's mask in the frame shown, or took that back.
+    tracks_wanted
+        Show the ways of the objects as a layer.
+    table_wanted : Path
+        Write what the objects measure into this file.
     """
 
     verified = Signal(int, bool)
+    tracks_wanted = Signal()
+    table_wanted = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -34,12 +56,15 @@ class ObjectPanel(QWidget):
             "Open the timeline of the objects under the viewer, and go from one doubtful mask to "
             "the next"
         )
+        self.measure = QToolButton(self)
+        self.measure.setText("Measure")
+        self.measure.setToolTip("Tracks of the objects as a layer, or all that they measure as CSV")
+        self.measure.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(self)
+        menu.addAction("Tracks layer", self.tracks_wanted.emit)
+        menu.addAction("Save table…", self._choose_table)
+        self.measure.setMenu(menu)
         self.verify = QCheckBox("Mask is right in this frame", self)
-        self.verify.setToolTip(
-            "The selected object's mask in the frame shown is verified. "
-            "Verified masks are never changed by propagation, and they guide it. "
-            "Masks that you paint count as verified."
-        )
 
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -47,6 +72,7 @@ class ObjectPanel(QWidget):
         layout.addWidget(self.table)
         below = QHBoxLayout()
         below.addWidget(self.verify, 1)
+        below.addWidget(self.measure)
         below.addWidget(self.review)
         layout.addLayout(below)
 
@@ -72,8 +98,21 @@ class ObjectPanel(QWidget):
     def _show_verified(self, _: object = None) -> None:
         record = self._records.get(self.table.selected_id or 0)
         with signals_blocked(self.verify):
-            self.verify.setEnabled(record is not None and self._frame in record.scores)
+            has_mask = record is not None and self._frame in record.scores
+            enable(
+                self.verify,
+                _VERIFY_TIP,
+                "" if record is not None else "select an object in the list",
+                "" if has_mask else "the object was not looked for in this frame",
+            )
             self.verify.setChecked(record is not None and self._frame in record.verified_frames)
+
+    def _choose_table(self) -> None:
+        chosen, _ = QFileDialog.getSaveFileName(
+            self, "Save what the objects measure", "objects.csv", "Tables (*.csv)"
+        )
+        if chosen:
+            self.table_wanted.emit(Path(chosen).with_suffix(".csv"))
 
     def _on_verify(self, checked: bool) -> None:
         selected = self.table.selected_id

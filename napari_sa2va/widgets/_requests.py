@@ -7,32 +7,38 @@ from dataclasses import replace
 
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.events import Event, ObjectFound, Progress
+from napari_sa2va.core.losing import LossRule, LossWatch
 from napari_sa2va.core.prompts import FramePrompts
 from napari_sa2va.core.regions import around, is_cut, seen_from, widened
 from napari_sa2va.widgets._instances import apply_pieces
 from napari_sa2va.widgets._labels_writer import repeat, restore
+from napari_sa2va.widgets._measuring import Telling
 from napari_sa2va.widgets._sessions import Sessions
 from napari_sa2va.widgets._undo import UndoStep
 from napari_sa2va.widgets._updates import (
     ConversationBegan,
+    Describing,
     FramesChanged,
     MaskWritten,
     SameObject,
+    Told,
     Update,
 )
 from napari_sa2va.widgets._work import Work, apply, closing_if_possible, known_to_session
+
+_PATIENT = LossRule(frames=0)
+_MEASURED = "What was measured of the objects:"
 
 
 def segment(
     work: Work,
     frame: int,
-    text: str,
-    sentence: str,
+    said: Sequence[tuple[str, str]],
     prompts: Mapping[int, FramePrompts],
     closely: bool = False,
     instances: bool = False,
 ) -> Iterator[Update]:
-    """Objects in one frame: what a description names, and what was clicked and drawn.
+    """Objects in one frame: what descriptions name, and what was clicked and drawn.
 
     Parameters
     ----------
@@ -40,19 +46,19 @@ def segment(
         What to work with.
     frame : int
         Where.
-    text : str
-        The user's description, empty if none; the same words mean the same objects again.
-    sentence : str
-        How it is put to the model.
+    said : sequence of (text, sentence)
+        The user's descriptions, and how each is put to the model; the same words mean the same
+        objects again.
     prompts : dict of int to FramePrompts
         By label, in the coordinates of the whole frame.
     closely : bool
         Look at each prompt by itself, in a region whose scale suits the object.
     instances : bool
-        Each separate piece of what the description names becomes an object.
+        Each separate piece of what a description names becomes an object.
     """
     yield from _loading(work)
-    if text:
+    for text, sentence in said:
+        yield Describing(frame, text)
         session = work.open()
         events = session.ask(sentence, [frame], track=False, remember=False)
         named = _call_it(text, sentence, events)
@@ -87,7 +93,11 @@ def _closely(work: Work, frame: int, label: int, prompts: FramePrompts) -> Itera
 
 
 def propagate(
-    work: Work, labels: Sequence[int], frame: int, legs: Sequence[tuple[int, int, bool]]
+    work: Work,
+    labels: Sequence[int],
+    frame: int,
+    legs: Sequence[tuple[int, int, bool]],
+    rule: LossRule,
 ) -> Iterator[Update]:
     """Follow objects from a frame.
 
@@ -101,6 +111,8 @@ def propagate(
         Where the user stands; objects new to the session are shown to it as they are there.
     legs : sequence of (start, stop, reverse)
         Half-open ranges of frames, in order.
+    rule : LossRule
+        When an object is lost, and followed no further on its way.
     """
     yield from _loading(work)
     session = work.open()
@@ -110,10 +122,14 @@ def propagate(
         raise InputError("The objects have no mask to follow.", "Segment them first.")
     total, before = sum(stop - start for start, stop, _ in legs), 0
     for start, stop, reverse in legs:
-        for update in apply(work, session, session.propagate(ids, start, stop, reverse)):
+        watch = LossWatch(rule)
+        events = session.propagate(ids, start, stop, reverse)
+        for update in apply(work, session, events, watch=watch):
             if isinstance(update, Progress):
                 update = Progress(before + update.done, total, update.what)
             yield update
+            if len(watch.lost) == len(ids):
+                break
         before += stop - start
     if not work.writer.seen:
         raise InputError(
@@ -123,25 +139,49 @@ def propagate(
 
 
 def ask(
-    work: Work, question: str, look_at: Sequence[int], start: int, stop: int
+    work: Work,
+    question: str,
+    look_at: Sequence[int],
+    start: int,
+    stop: int,
+    telling: Telling | None = None,
+    rule: LossRule = _PATIENT,
 ) -> Iterator[Update]:
-    """Ask a question; what the answer grounds is followed through the range of frames."""
+    """Ask a question; what the answer grounds is followed through the range of frames.
+
+    By `telling`, what objects measure is told beside the answer.
+    """
     yield from _loading(work)
+    if telling is not None and telling.to_model:
+        for told in telling.words({}, ()):
+            if isinstance(told, str):
+                question = f"{_MEASURED}\n{told}\n{question}" if told else question
+            else:
+                yield told
     session = work.open()
     if work.sessions.is_another:
         yield ConversationBegan()
     whole = (start, stop) == (0, work.frames.shape[0])
     found: list[int] = []
+    names: dict[int, str] = {}
     for update in apply(work, session, session.ask(question, look_at, track=whole)):
         if isinstance(update, ObjectFound):
             found.append(update.object_id)
+            names[update.object_id] = update.phrase
         elif isinstance(update, SameObject):
             found.remove(update.object_id)
+            names[update.known_as] = names.pop(update.object_id)
         yield update
     if found and not whole:
         first = min(look_at)
         legs = [(first, stop, False), *([(start, first, True)] if start < first else [])]
-        yield from propagate(work, found, first, legs)
+        yield from propagate(work, found, first, legs, rule)
+    if telling is not None:
+        for told in telling.words(names, range(start, stop) if found else ()):
+            if not isinstance(told, str):
+                yield told
+            elif told:
+                yield Told(told)
 
 
 def undo(sessions: Sessions, step: UndoStep, labels: Iterable[int]) -> Iterator[Update]:
@@ -182,14 +222,15 @@ def reject(work: Work, label: int, frame: int) -> Iterator[Update]:
 
 
 def clear(work: Work) -> Iterator[Update]:
-    """Erase all objects."""
+    """Erase all objects that are not locked."""
     total = work.frames.shape[0]
+    free = [label for label, record in work.records.items() if not record.locked]
     for frame in range(total):
-        work.writer.erase(work.records, frame)
+        work.writer.erase(free, frame)
         if frame % 16 == 0:
             yield Progress(frame, total, "frames")
     yield FramesChanged(tuple(range(total)))
-    work.sessions.forget(work.records)
+    work.sessions.forget(free)
 
 
 def _loading(work: Work) -> Iterator[Update]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
 from napari_sa2va.backend.base import Backend, BackendInfo, BackendSession
 from napari_sa2va.core.devices import DeviceMemory
 from napari_sa2va.core.errors import Sa2VAError
-from napari_sa2va.core.events import Progress
+from napari_sa2va.core.events import Mask, Progress
+from napari_sa2va.core.masks import BoolMask
 from napari_sa2va.models.catalog import bring_model
 from napari_sa2va.widgets._frames import ViewedFrames
 
 _MEGABYTE = 10**6
+# The session's id of what is only previewed: no session counts that far.
+_PREVIEWED = 10**6
 
 
 class ObjectIds:
@@ -87,6 +90,7 @@ class Sessions:
         self._lock = threading.RLock()
         self._ended = False
         self._in_flight = False
+        self._previewing = False
         self.is_another = False
         self.ids = ObjectIds()
 
@@ -120,6 +124,32 @@ class Sessions:
             self._drop_forgotten(self._session)
             return self._session
 
+    def preview(
+        self, frames: ViewedFrames, frame: int, points: Sequence[tuple[float, float, bool]]
+    ) -> BoolMask | None:
+        """The mask that clicks (y, x, positive) would give; the session forgets it at once.
+
+        None where there is no session for these frames, or a request is on its way. Call it off
+        the Qt thread; a request that comes meanwhile waits for it.
+        """
+        with self._lock:
+            session, known = self._session, self._frames
+            if self._ended or self._in_flight or session is None or known.key != frames.key:
+                return None
+            self._previewing = True
+            mask = None
+            try:
+                for event in session.segment(_PREVIEWED, frame, points):
+                    if isinstance(event, Mask):
+                        mask = event.mask
+            finally:
+                with suppress(Sa2VAError):  # nothing may have come of it
+                    session.remove(_PREVIEWED)
+                self._previewing = False
+                if self._ended:
+                    self._free()
+            return mask
+
     def forget(self, labels: Iterable[int]) -> None:
         """Let the session forget objects before the next request: their masks were taken back."""
         self._forgotten.update(labels)
@@ -152,9 +182,9 @@ class Sessions:
                 self._free()
 
     def end(self) -> None:
-        """Free everything, for good: now, or when the request in flight lets go."""
+        """Free everything, for good: now, or when the request or preview in flight lets go."""
         self._ended = True
-        if not self._in_flight:
+        if not (self._in_flight or self._previewing):
             self._free()
 
     def _free(self) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from napari_sa2va.backend.base import BackendSession
 from napari_sa2va.core.errors import Sa2VAError
 from napari_sa2va.core.events import Event, Failed, Mask, ObjectFound, Progress, Token
+from napari_sa2va.core.losing import LossWatch
 from napari_sa2va.core.masks import BoolMask
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.regions import Region
@@ -20,7 +21,7 @@ from napari_sa2va.widgets._frames import ViewedFrames
 from napari_sa2va.widgets._labels_writer import LabelsWriter
 from napari_sa2va.widgets._object_labels import present_frames
 from napari_sa2va.widgets._sessions import Sessions
-from napari_sa2va.widgets._updates import MaskWritten, SameObject, Update
+from napari_sa2va.widgets._updates import MaskWritten, ObjectLost, SameObject, Update
 
 # SAM 2 attends to a handful of prompted frames at a time; more would only cost.
 _MAX_SEEDS = 6
@@ -65,9 +66,9 @@ class Work:
         return label
 
     def protects(self, label: int, frame: int) -> bool:
-        """Whether a person confirmed the mask: only their own prompts change it."""
+        """Whether a person confirmed the mask, or locked the object: no run changes it."""
         record = self.records.get(label)
-        return record is not None and frame in record.verified_frames
+        return record is not None and (record.locked or frame in record.verified_frames)
 
     def known_as(self, label: int, mask: Mask) -> int | None:
         """The object that a new one turns out to be, by the first mask of it that is seen."""
@@ -83,8 +84,12 @@ def apply(
     *,
     asked: str = "",
     by_hand: bool = False,
+    watch: LossWatch | None = None,
 ) -> Iterator[Update]:
-    """Write masks, translate ids, raise failures; all else is handed on."""
+    """Write masks, translate ids, raise failures; all else is handed on.
+
+    By `watch`, objects that are lost are told, and written no more.
+    """
     again = iter(_labels_of(work.records, asked))
     twins: set[int] = set()
     with closing_if_possible(events):
@@ -97,7 +102,7 @@ def apply(
                     yield replace(event, object_id=label)
                 case Mask():
                     label = work.sessions.ids.label(event.object_id)
-                    if label is None or label in twins:
+                    if label is None or label in twins or (watch and label in watch.lost):
                         continue
                     known = None if by_hand else work.known_as(label, event)
                     if known is not None:
@@ -108,6 +113,8 @@ def apply(
                         origin = work.frames.geometry.box[:2]
                         facts = measure(event.mask, origin)
                         yield MaskWritten(event.frame, label, event.score, facts)
+                        if watch is not None and watch.saw(label, event.frame, event.score):
+                            yield ObjectLost(label, watch.lost[label])
                 case Failed(message, hint):
                     raise Sa2VAError(message, hint)
                 case Token() | Progress():
