@@ -200,7 +200,8 @@ class ChatPanel(QWidget):
         body = message.html(self._color)
         if message.role == "note":
             return f"<i>{body}</i>"
-        return f"<b>{_NAMES[message.role]}</b>&nbsp; {body}"
+        told = f"<b>{_NAMES[message.role]}</b>&nbsp; {body}"
+        return f"<small>{told}</small>" if message.role == "measured" else told
 
     def _end(self) -> QTextCursor:
         cursor = QTextCursor(self.transcript.document())

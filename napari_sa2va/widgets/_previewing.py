@@ -61,7 +61,7 @@ class Previewing(QObject):
         self._points: Points | None = None
         self._at: tuple[float, ...] | None = None
         self._layer: Labels | None = None
-        self._busy = False
+        self._busy = self._inserting = False
         self._late = 0
         self._resting = QTimer(self, interval=_RESTING_MS, singleShot=True)
 
@@ -109,8 +109,9 @@ class Previewing(QObject):
         self._points = None
 
     def _begin_anew(self) -> None:
-        self._late = 0
-        self.hide()
+        if not self._inserting:
+            self._late = 0
+            self.hide()
 
     def _ask(self) -> None:
         if self._busy or self._late >= _LATE or self._at is None or self._points is None:
@@ -185,7 +186,9 @@ class Previewing(QObject):
             metadata={KEY: ("preview", image.name)},
         )
         active = self._viewer.layers.selection.active
+        self._inserting = True
         self._viewer.layers.insert(len(self._viewer.layers) - 1, layer)
+        self._inserting = False
         self._viewer.layers.selection.active = active
         self._layer = layer
 

@@ -164,6 +164,7 @@ def ask(
     whole = (start, stop) == (0, work.frames.shape[0])
     found: list[int] = []
     names: dict[int, str] = {}
+    written: set[int] = set()
     for update in apply(work, session, session.ask(question, look_at, track=whole)):
         if isinstance(update, ObjectFound):
             found.append(update.object_id)
@@ -171,13 +172,16 @@ def ask(
         elif isinstance(update, SameObject):
             found.remove(update.object_id)
             names[update.known_as] = names.pop(update.object_id)
+        elif isinstance(update, MaskWritten):
+            written.add(update.frame)
         yield update
     if found and not whole:
         first = min(look_at)
         legs = [(first, stop, False), *([(start, first, True)] if start < first else [])]
         yield from propagate(work, found, first, legs, rule)
+        written.update(range(start, stop))
     if telling is not None:
-        for told in telling.words(names, range(start, stop) if found else ()):
+        for told in telling.words(names, written):
             if not isinstance(told, str):
                 yield told
             elif told:

@@ -61,7 +61,6 @@ class RunPanel(QWidget):
         self.lost_frames = QSpinBox(self)
         self.lost_frames.setRange(0, 9999)
         self.lost_frames.setSpecialValueText("never")
-        self.lost_frames.setSuffix(" frames")
         self.lost_frames.setValue(rule.frames)
         self.lost_frames.setToolTip(
             "An object that is lost in so many frames in a row is followed no further. "
@@ -118,6 +117,7 @@ class RunPanel(QWidget):
         row.addWidget(self.lost_score)
         row.addWidget(QLabel("for", self))
         row.addWidget(self.lost_frames)
+        row.addWidget(QLabel("frames", self))
         row.addStretch(1)
         return row
 

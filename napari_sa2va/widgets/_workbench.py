@@ -439,11 +439,10 @@ class Workbench(QObject):
             self.restored.emit(file)
             return
         file.close()
-        layer = self.objects.layer
-        if layer in self._viewer.layers:
+        layer, image = self.objects.layer, self.objects.image
+        if layer is not None and layer in self._viewer.layers:
             self._viewer.layers.remove(layer)  # half of it is worse than nothing
-        self.objects.array[...] = 0
-        self.objects.records, self.facts = {}, {}
+        self.objects, self.facts = ObjectLabels(self._viewer, image), {}
         self.objects_changed.emit()
 
     def _finish(self, step: UndoStep) -> None:

@@ -56,10 +56,10 @@ def test_no_text_is_cut(busy_dock, qtbot, artifacts, theme) -> None:
         viewer.window.resize(*size)
         window.resizeDocks([widget.parent()], [width], widget_orientation())
         qtbot.wait(200)
+        widget.grab().save(str(artifacts / f"dock-{theme}-{width}.png"))
         cut = [shown(child) for child in widget.findChildren(QWidget) if is_cut(child)]
         assert not cut
         assert (window.width(), window.height()) == size  # nothing forces it to be larger
-        widget.grab().save(str(artifacts / f"dock-{theme}-{width}.png"))
     viewer.window.screenshot(str(artifacts / f"viewer-{theme}.png"), flash=False)
 
 
