@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 # What is typed, drawn and verified is saved when it has been quiet for a moment; and what nobody
 # tells of, such as drawn prompts, is looked after now and then.
 _QUIET_MS, _LOOK_MS = 300, 1000
+
+
+_log = logging.getLogger(__name__)
 
 
 class Autosave(QObject):
@@ -217,13 +221,17 @@ class Autosave(QObject):
     def _tell_when_done(self) -> None:
         if self._last is None or self._last.done():
             self._done.stop()
+            error = None if self._last is None else self._last.exception()
+            if error is not None and self._book is not None:
+                self._book.problem = repr(error)
+                _log.error("The session was not saved", exc_info=error)
             self.saved.emit()
 
 
 def _after(before: Future[None] | None, request: Iterator[Update]) -> Iterator[Update]:
     """A request that begins when what was handed over before is saved."""
     if before is not None:
-        before.result()
+        wait([before])
     yield from request
 
 

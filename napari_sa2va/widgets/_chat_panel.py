@@ -18,14 +18,21 @@ from qtpy.QtWidgets import (
 
 from napari_sa2va.core.events import ObjectFound
 from napari_sa2va.widgets._answer_html import OBJECT_LINK, Color, Message
+from napari_sa2va.widgets._menu_button import ChoiceButton
 from napari_sa2va.widgets._sent import LOOKS
 
 _WELCOME = "Answers point at objects: click them."
 _NAMES = {"user": "You", "model": "Sa2VA", "measured": "Measured"}
 MEASURE, MEASURE_AND_SEND, NO_MEASURES = MEASURES = (
-    "Measure below",
-    "Measure and send",
-    "No measures",
+    "Measured facts below each answer",
+    "Below each answer, and sent to the model",
+    "No measured facts",
+)
+_FACTS_TIP = (
+    "What the objects measure (how long they are there, how far they move, their area) is told "
+    "below each answer, marked as measured: of those the answer points at, else of the selected "
+    "one, else of the first few. It can be sent to the model before the question, too: large "
+    "models answer with it, nano does not understand it."
 )
 
 
@@ -68,15 +75,7 @@ class ChatPanel(QWidget):
             "alone, or five spread over the range. What it finds is followed through all frames."
         )
         self.look_at.setAccessibleName("Frames to look at")
-        self.measures = QComboBox(self)
-        self.measures.addItems(MEASURES)
-        self.measures.setToolTip(
-            "What the objects measure (how long they are there, how far they move, their area) is "
-            "told below each answer, marked as measured: of those the answer points at, else of "
-            "the selected one, else of the first few. It can be sent to the model before the "
-            "question, too: large models answer with it, nano does not understand it."
-        )
-        self.measures.setAccessibleName("Measured facts")
+        self.measures = ChoiceButton("Facts", _FACTS_TIP, MEASURES, self)
         self.send = QPushButton("Send", self)
         self.send.setToolTip("Ask the question (Enter)")
         self.stop = QPushButton("Stop", self)
@@ -88,15 +87,9 @@ class ChatPanel(QWidget):
         layout.setSpacing(4)
         layout.addWidget(self.transcript, 0, 0, 1, 4)
         layout.addWidget(self.input, 1, 0, 1, 4)
-        for box in (self.look_at, self.measures):
-            box.setSizeAdjustPolicy(
-                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-            )
-            box.setMinimumContentsLength(8)
         layout.addWidget(self.look_at, 2, 0)
         layout.addWidget(self.measures, 2, 1)
         layout.setColumnStretch(0, 1)
-        layout.setColumnStretch(1, 1)
         layout.addWidget(self.send, 2, 2)
         layout.addWidget(self.stop, 2, 3)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QMenu, QToolButton, QWidget
+from qtpy.QtWidgets import QWidget
 
+from napari_sa2va.widgets._menu_button import MenuButton
 from napari_sa2va.widgets._prompt_panel import POLARITY_KEY
 from napari_sa2va.widgets._review_panel import ACCEPT_KEY, BEFORE_KEY, NEXT_KEY, REJECT_KEY
 
@@ -20,16 +21,11 @@ KEYS = (
 )
 
 
-class KeysButton(QToolButton):
+class KeysButton(MenuButton):
     """Shows the keys."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setText("Keys")
-        self.setToolTip("The keys that the dock knows")
-        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(self)
+        super().__init__("Keys", "The keys that the dock knows", parent)
         for key, what in KEYS:
             # Only a text: the key itself is bound where it works.
-            menu.addAction(f"{key}: {what}").setEnabled(False)
-        self.setMenu(menu)
+            self.menu().addAction(f"{key}: {what}").setEnabled(False)

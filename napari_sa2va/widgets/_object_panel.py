@@ -10,9 +10,7 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
     QHBoxLayout,
-    QMenu,
     QPushButton,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -20,6 +18,7 @@ from superqt.utils import signals_blocked
 
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.widgets._explained import enable
+from napari_sa2va.widgets._menu_button import MenuButton
 from napari_sa2va.widgets._object_table import ObjectTable
 
 _VERIFY_TIP = (
@@ -56,15 +55,12 @@ class ObjectPanel(QWidget):
             "Open the timeline of the objects under the viewer, and go from one doubtful mask to "
             "the next"
         )
-        self.measure = QToolButton(self)
-        self.measure.setText("Measure")
-        self.measure.setToolTip("Tracks of the objects as a layer, or all that they measure as CSV")
-        self.measure.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(self)
-        menu.addAction("Tracks layer", self.tracks_wanted.emit)
-        menu.addAction("Save table…", self._choose_table)
-        self.measure.setMenu(menu)
-        self.verify = QCheckBox("Mask is right in this frame", self)
+        self.measure = MenuButton(
+            "Measure", "Tracks of the objects as a layer, or all that they measure as CSV", self
+        )
+        self.measure.menu().addAction("Tracks layer", self.tracks_wanted.emit)
+        self.measure.menu().addAction("Save table…", self._choose_table)
+        self.verify = QCheckBox("Mask is right here", self)
 
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -13,11 +13,13 @@ from qtpy.QtWidgets import (
     QPushButton,
     QSpinBox,
     QWidget,
+    QWidgetAction,
 )
 
 from napari_sa2va.core.events import Progress
 from napari_sa2va.core.losing import LossRule
 from napari_sa2va.widgets._explained import enable
+from napari_sa2va.widgets._menu_button import MenuButton
 from napari_sa2va.widgets._sent import BACKWARD, BOTH, FORWARD
 
 
@@ -67,6 +69,10 @@ class RunPanel(QWidget):
             "You are told where, and its masks up to there stay."
         )
         self.lost_frames.setAccessibleName("Frames after which a lost object is given up")
+        self.if_lost = MenuButton("If lost", "When an object is followed no further", self)
+        settings = QWidgetAction(self.if_lost)
+        settings.setDefaultWidget(self._lost_settings())
+        self.if_lost.menu().addAction(settings)
         self.cancel = QPushButton("Cancel", self)
         self.undo = QPushButton("Undo", self)
         self.redo = QPushButton("Redo", self)
@@ -87,12 +93,12 @@ class RunPanel(QWidget):
         layout.addWidget(self.cancel, 0, 4, 1, 2)
         for column, button in enumerate((self.backward, self.both, self.forward)):
             layout.addWidget(button, 1, 2 * column, 1, 2)
-        layout.addWidget(self.only_selected, 2, 0, 1, 6)
-        layout.addLayout(self._lost_row(), 3, 0, 1, 6)
+        layout.addWidget(self.only_selected, 2, 0, 1, 4)
+        layout.addWidget(self.if_lost, 2, 4, 1, 2)
         for column, button in enumerate((self.undo, self.redo, self.clear)):
-            layout.addWidget(button, 4, 2 * column, 1, 2)
-        layout.addWidget(self.bar, 5, 0, 1, 6)
-        layout.addWidget(self.message, 6, 0, 1, 6)
+            layout.addWidget(button, 3, 2 * column, 1, 2)
+        layout.addWidget(self.bar, 4, 0, 1, 6)
+        layout.addWidget(self.message, 5, 0, 1, 6)
 
         self.segment.clicked.connect(self.segment_wanted)
         self.backward.clicked.connect(lambda: self.propagate_wanted.emit(BACKWARD))
@@ -111,15 +117,15 @@ class RunPanel(QWidget):
         """When an object that is followed counts as lost."""
         return LossRule(self.lost_frames.value(), self.lost_score.value())
 
-    def _lost_row(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.addWidget(QLabel("Give up below", self))
+    def _lost_settings(self) -> QWidget:
+        settings = QWidget(self)
+        row = QHBoxLayout(settings)
+        row.addWidget(QLabel("Give up an object below", settings))
         row.addWidget(self.lost_score)
-        row.addWidget(QLabel("for", self))
+        row.addWidget(QLabel("for", settings))
         row.addWidget(self.lost_frames)
-        row.addWidget(QLabel("frames", self))
-        row.addStretch(1)
-        return row
+        row.addWidget(QLabel("frames", settings))
+        return settings
 
     def set_possible(
         self, has_frames: bool, has_objects: bool, undo_title: str, redo_title: str

@@ -395,7 +395,10 @@ class Sa2VAWidget(QWidget):
         self.session_line.show_sessions([p for p in paths if p != self.autosave.path], folder)
 
     def _on_saved(self) -> None:
-        self.session_line.show_saved(self.autosave.path, self.autosave.problem)
+        problem = self.autosave.problem
+        if problem and not self.session_line.problem:
+            show_warning(f"What you do cannot be saved: {problem}")
+        self.session_line.show_saved(self.autosave.path, problem)
 
     def _on_restored(self, file: SessionFile) -> None:
         self.autosave.adopt(file)

@@ -11,15 +11,14 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QLabel,
-    QMenu,
     QSizePolicy,
-    QToolButton,
     QWidget,
 )
 from superqt import QElidingLabel
 
 from napari_sa2va.io.session_file import SUFFIX
 from napari_sa2va.widgets._keys import KeysButton
+from napari_sa2va.widgets._menu_button import MenuButton
 
 
 class SessionLine(QWidget):
@@ -38,14 +37,12 @@ class SessionLine(QWidget):
         self._folder = ""
         self.saved = QElidingLabel(self)
         self.saved.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.reopen = QToolButton(self)
-        self.reopen.setText("Reopen…")
-        self.reopen.setToolTip(
-            "Open a session that was saved: its images, objects, prompts and conversation"
+        self.reopen = MenuButton(
+            "Reopen",
+            "Open a session that was saved: its images, objects, prompts and conversation",
+            self,
         )
-        self.reopen.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.menu = QMenu(self)
-        self.reopen.setMenu(self.menu)
+        self.menu = self.reopen.menu()
 
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -58,6 +55,7 @@ class SessionLine(QWidget):
 
     def show_saved(self, path: Path | None, problem: str) -> None:
         """Where the session is saved, None where it is not yet; or why it cannot be."""
+        self.problem = problem
         if problem:
             self.saved.setText("not saved!")
             self.saved.setToolTip(f"Nothing can be saved: {problem}")

@@ -174,7 +174,7 @@ def test_tab_goes_from_top_to_bottom(dock, stack) -> None:
         widget.prompts.text,
         widget.prompts.points,
         widget.runs.segment,
-        widget.runs.lost_score,
+        widget.runs.if_lost,
         widget.runs.undo,
         widget.table,
         widget.objects.measure,
