@@ -12,7 +12,7 @@ from napari_sa2va.core.review import MaskFacts
 
 Place = tuple[float, float]  # (y, x) in the world
 
-_NO_UNIT = "pixel"
+_NO_UNIT, _FRAME = "pixel", "frame"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def way(facts: Mapping[int, MaskFacts], mapping: PixelMapping) -> Way:
         steps,
         math.dist(places[frames[0]], places[frames[-1]]) if frames else 0.0,
         tuple(facts[frame].area * pixel for frame in frames),
-        lasts * (1.0 if time_unit(mapping) == "frame" else mapping.scale[0]),
+        lasts * (1.0 if time_unit(mapping) == _FRAME else mapping.scale[0]),
         length_unit(mapping),
         time_unit(mapping),
     )
@@ -83,7 +83,7 @@ def length_unit(mapping: PixelMapping) -> str:
 
 def time_unit(mapping: PixelMapping) -> str:
     """The unit of time; "frame" where the stack knows none."""
-    return "frame" if mapping.units[0] == _NO_UNIT else mapping.units[0]
+    return _FRAME if mapping.units[0] == _NO_UNIT else mapping.units[0]
 
 
 def told(object_id: int, phrase: str, moved: Way) -> str:
@@ -97,12 +97,11 @@ def told(object_id: int, phrase: str, moved: Way) -> str:
         return f"{name}: in frame {frames[0]} alone; area {_number(moved.areas[0])} {unit}²."
     missing = frames[-1] - frames[0] + 1 - len(frames)
     gaps = f", missing in {missing} between" if missing else ""
-    lasts = f"{_number(moved.duration)} {moved.time_unit}" + (
-        "s" if moved.time_unit == "frame" and moved.duration != 1 else ""
-    )
+    timed = moved.time_unit != _FRAME
+    lasts = f", for {_number(moved.duration)} {moved.time_unit}" if timed else ""
     speed = moved.length / moved.duration if moved.duration else 0.0
     return (
-        f"{name}: in {len(frames)} frames, {frames[0]} to {frames[-1]}{gaps}, for {lasts}; "
+        f"{name}: in {len(frames)} frames, {frames[0]} to {frames[-1]}{gaps}{lasts}; "
         f"moved {_number(moved.length)} {unit} in all, {_number(moved.displacement)} {unit} from "
         f"its first place to its last, {_number(speed)} {unit} per {moved.time_unit}; "
         f"area {_number(moved.areas[0])} to {_number(moved.areas[-1])} {unit}²."

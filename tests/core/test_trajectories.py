@@ -24,7 +24,7 @@ def test_a_way_in_pixels() -> None:
     assert (moved.length, moved.displacement, moved.duration) == (9.0, 3.0, 3)
     assert moved.areas == (102.0, 103.0, 105.0)
     assert told(1, "cell", moved) == (
-        "Object 1 (cell): in 3 frames, 2 to 5, missing in 1 between, for 3 frames; moved 9 pixel "
+        "Object 1 (cell): in 3 frames, 2 to 5, missing in 1 between; moved 9 pixel "
         "in all, 3 pixel from its first place to its last, 3 pixel per frame; "
         "area 102 to 105 pixel²."
     )

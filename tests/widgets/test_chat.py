@@ -26,7 +26,7 @@ def test_an_answer_points_at_objects(dock, stack, run, qtbot, backend) -> None:
     assert "what is there?" in text
     answer, measured = " ".join(text.split()).split(" Measured ")
     assert answer.endswith("I see a cell and a dot .")
-    assert "Object 1 (a cell): in 12 frames, 0 to 11, for 11 frames; moved 11 pixel" in measured
+    assert "Object 1 (a cell): in 12 frames, 0 to 11; moved 11 pixel" in measured
     assert "[SEG]" not in text
     assert (labels_of(widget).data == 2).any((1, 2)).all()
     assert widget.workbench.records[2].phrase == "a dot"
