@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,9 @@ os.environ["NAPARI_CONFIG"] = ""
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Nor models that the person downloaded: a folder that is not there holds no record.
 os.environ["NAPARI_SA2VA_CONFIG"] = str(REPOSITORY / "build" / "no-settings")
+# Sessions of images that came from no file are saved there.
+_sessions = tempfile.TemporaryDirectory(prefix="sa2va-tests-")
+os.environ["NAPARI_SA2VA_DATA"] = _sessions.name
 
 # How long an example takes says nothing on a machine that is shared.
 hypothesis.settings.register_profile("patient", deadline=None)

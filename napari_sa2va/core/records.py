@@ -36,6 +36,10 @@ class ObjectRecord:
         Those phrases, `phrase` among them, that a person found to fit its masks.
     parent : int
         The object that it came from by division; 0 where there is none.
+    locked : bool
+        Whether nothing is to change its masks.
+    hidden : bool
+        Whether it is not drawn.
     """
 
     object_id: int
@@ -49,6 +53,8 @@ class ObjectRecord:
     expressions: list[str] = field(default_factory=list)
     verified_expressions: list[str] = field(default_factory=list)
     parent: int = 0
+    locked: bool = False
+    hidden: bool = False
 
     @property
     def mean_score(self) -> float:
@@ -60,6 +66,31 @@ class ObjectRecord:
     def first_frame(self) -> int | None:
         """The first frame in which the object is present."""
         return min((frame for frame, score in self.scores.items() if score > 0), default=None)
+
+    @property
+    def last_frame(self) -> int | None:
+        """The last frame in which the object is present."""
+        return max((frame for frame, score in self.scores.items() if score > 0), default=None)
+
+    @property
+    def worst_score(self) -> float:
+        """The lowest score over the frames in which the object is present; 0 if it never is."""
+        return min((score for score in self.scores.values() if score > 0), default=0.0)
+
+    @property
+    def state(self) -> str:
+        """How far a person went into it: "proposed", "edited" or "verified".
+
+        Verified is every frame in which it is present; edited, some frame that a person painted,
+        verified, or prompted after the first.
+        """
+        present = {frame for frame, score in self.scores.items() if score > 0}
+        verified = set(self.verified_frames)
+        if present and present <= verified:
+            return "verified"
+        by_hand = {p.get("frame") for p in self.prompts if p["kind"] in ("point", "box", "mask")}
+        painted = any(p["kind"] == "mask" for p in self.prompts)
+        return "edited" if verified or painted or len(by_hand) > 1 else "proposed"
 
     def verify(self, frame: int, by: str, at: str) -> None:
         """Note that a person confirmed the mask of a frame: who, and when (ISO 8601)."""

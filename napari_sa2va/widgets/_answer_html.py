@@ -23,7 +23,7 @@ class Message:
     Attributes
     ----------
     role : str
-        "user", "model" or "note".
+        "user", "model", "note", or "measured": numbers from the masks, not from the model.
     text : str
         The model's text is raw, special tokens included: spans count in it.
     found : list of ObjectFound

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from qtpy.QtCore import QUrl, Signal
@@ -24,10 +24,22 @@ from napari_sa2va.widgets._answer_html import (
     Message,
     reasoning_html,
 )
+from napari_sa2va.widgets._menu_button import ChoiceButton
 from napari_sa2va.widgets._sent import LOOKS
 
 _WELCOME = "Answers point at objects: click them."
-_NAMES = {"user": "You", "model": "Sa2VA"}
+_NAMES = {"user": "You", "model": "Sa2VA", "measured": "Measured"}
+MEASURE, MEASURE_AND_SEND, NO_MEASURES = MEASURES = (
+    "Measured facts below each answer",
+    "Below each answer, and sent to the model",
+    "No measured facts",
+)
+_FACTS_TIP = (
+    "What the objects measure (how long they are there, how far they move, their area) is told "
+    "below each answer, marked as measured: of those the answer points at, else of the selected "
+    "one, else of the first few. It can be sent to the model before the question, too: large "
+    "models answer with it, nano does not understand it."
+)
 
 
 class ChatPanel(QWidget):
@@ -69,6 +81,7 @@ class ChatPanel(QWidget):
             "alone, or five spread over the range. What it finds is followed through all frames."
         )
         self.look_at.setAccessibleName("Frames to look at")
+        self.measures = ChoiceButton("Facts", _FACTS_TIP, MEASURES, self)
         self.send = QPushButton("Send", self)
         self.send.setToolTip("Ask the question (Enter)")
         self.stop = QPushButton("Stop", self)
@@ -81,7 +94,8 @@ class ChatPanel(QWidget):
         layout.addWidget(self.transcript, 0, 0, 1, 4)
         layout.addWidget(self.input, 1, 0, 1, 4)
         layout.addWidget(self.look_at, 2, 0)
-        layout.setColumnStretch(1, 1)
+        layout.addWidget(self.measures, 2, 1)
+        layout.setColumnStretch(0, 1)
         layout.addWidget(self.send, 2, 2)
         layout.addWidget(self.stop, 2, 3)
 
@@ -120,7 +134,7 @@ class ChatPanel(QWidget):
         self.stop.setEnabled(running and answering)
 
     def add_message(self, role: str, text: str = "") -> None:
-        """Begin a message of "user", "model" or "note"."""
+        """Begin a message of "user", "model", "note" or "measured"."""
         self._messages.append(Message(role, text))
         self._last_begins = self._end().position()
         self._draw_last()
@@ -148,6 +162,11 @@ class ChatPanel(QWidget):
             for found in message.found
         ]
         self._draw_last()
+
+    def show_messages(self, messages: Iterable[Message]) -> None:
+        """Show a conversation in place of this one."""
+        self._messages = list(messages)
+        self.redraw()
 
     def clear(self) -> None:
         """Forget the conversation."""
@@ -186,7 +205,8 @@ class ChatPanel(QWidget):
         if message.role == "note":
             return f"<i>{body}</i>"
         thoughts = reasoning_html(message, len(self._messages) - 1)
-        return f"<b>{_NAMES[message.role]}</b>&nbsp; {thoughts}{body}"
+        told = f"<b>{_NAMES[message.role]}</b>&nbsp; {thoughts}{body}"
+        return f"<small>{told}</small>" if message.role == "measured" else told
 
     def _end(self) -> QTextCursor:
         cursor = QTextCursor(self.transcript.document())

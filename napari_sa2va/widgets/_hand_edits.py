@@ -68,14 +68,25 @@ def take_up(
     A painted or erased mask counts as confirmed. A label that was not there becomes an object.
     """
     concerned: set[int] = set()
-    for where, *_, before, after in strokes:
-        ids = {int(i) for i in (*np.unique(before), *np.unique(after))} - {0}
+    for stroke in strokes:
+        where, ids = stroke[0], touched([stroke])
         for object_id in ids:
             record = records.setdefault(object_id, ObjectRecord(object_id))
             for frame in _frames(where, geometry):
                 _confirm(record, frame, holds(labels, geometry, frame, object_id))
         concerned |= ids
     return concerned
+
+
+def touched(strokes: Iterable[Stroke]) -> set[int]:
+    """The objects whose pixels strokes gave or took."""
+    values = [np.unique(value) for *_, before, after in strokes for value in (before, after)]
+    return {int(i) for found in values for i in found} - {0}
+
+
+def painted_frames(strokes: Iterable[Stroke], geometry: StackGeometry) -> set[int]:
+    """The frames that strokes lie in."""
+    return {frame for where, *_ in strokes for frame in _frames(where, geometry)}
 
 
 def _frames(where: tuple[Any, ...], geometry: StackGeometry) -> list[int]:

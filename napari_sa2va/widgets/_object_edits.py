@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.records import ObjectRecord
+
+
+def check_parent(records: Mapping[int, ObjectRecord], object_id: int, parent: int) -> None:
+    """Raise InputError where an object cannot have come from another one by division."""
+    if parent == 0:
+        return
+    first, last = records[object_id].first_frame, records[parent].first_frame
+    if first is None or last is None or last >= first:
+        raise InputError(
+            f"Object {parent} is not there before object {object_id}.",
+            "Split it first at the frame where it divides: right-click, Another object from here.",
+        )
 
 
 def merged(kept: ObjectRecord, other: ObjectRecord) -> ObjectRecord:

@@ -11,6 +11,7 @@ from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.io.label_store import LabelStore, new_labels
 from napari_sa2va.widgets._geometry import image_shape
+from napari_sa2va.widgets._hiding import Hiding
 from napari_sa2va.widgets._label_blocks import LabelPixels
 from napari_sa2va.widgets._undo import copied
 
@@ -49,6 +50,7 @@ class ObjectLabels:
     def __init__(self, viewer: napari.Viewer, image: Image) -> None:
         self._viewer = viewer
         self._image = image
+        self._hides: Hiding | None = None
         self.layer = find_labels(viewer, image)
         if self.layer is not None:
             self.array = self.layer.data
@@ -108,8 +110,12 @@ class ObjectLabels:
             {
                 "index": [record.object_id for record in records],
                 "phrase": [record.phrase for record in records],
+                "class": [record.category for record in records],
+                "state": [record.state for record in records],
                 "score": [round(record.mean_score, 4) for record in records],
+                "worst_score": [round(record.worst_score, 4) for record in records],
                 "first_frame": [record.first_frame for record in records],
+                "last_frame": [record.last_frame for record in records],
                 "frames": [len(present_frames(record)) for record in records],
                 "verified": [len(record.verified_frames) for record in records],
             }
@@ -129,10 +135,23 @@ class ObjectLabels:
         }
 
     def color(self, object_id: int) -> tuple[float, float, float]:
-        """The colour in which an object is drawn; also while another one is shown alone."""
-        color = None if self.layer is None else _color(self.layer, object_id)
+        """The colour in which an object is drawn; also while it is hidden."""
+        hiding = self._hiding()
+        color = None if hiding is None else hiding.color(object_id)
         red, green, blue = (0.5, 0.5, 0.5) if color is None else color[:3]
         return float(red), float(green), float(blue)
+
+    def show_hidden(self) -> None:
+        """Draw the objects that are not hidden, and no others."""
+        hiding = self._hiding()
+        if hiding is not None:
+            hidden = {label for label, record in self.records.items() if record.hidden}
+            hiding.hide(hidden, self.records)
+
+    def _hiding(self) -> Hiding | None:
+        if self._hides is None and self.layer is not None:
+            self._hides = Hiding(self.layer)
+        return self._hides
 
     def select(self, object_id: int) -> None:
         """Make an object the selected label."""

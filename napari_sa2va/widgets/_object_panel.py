@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QHBoxLayout,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt.utils import signals_blocked
 
 from napari_sa2va.core.records import ObjectRecord
+from napari_sa2va.widgets._explained import enable
+from napari_sa2va.widgets._menu_button import MenuButton
 from napari_sa2va.widgets._object_table import ObjectTable
+
+_VERIFY_TIP = (
+    "The selected object's mask in the frame shown is verified. Verified masks are never changed "
+    "by propagation, and they guide it. Masks that you paint count as verified."
+)
 
 
 class ObjectPanel(QWidget):
@@ -19,9 +34,15 @@ class ObjectPanel(QWidget):
     -------
     verified : (int, bool)
         The user confirmed the object's mask in the frame shown, or took that back.
+    tracks_wanted
+        Show the ways of the objects as a layer.
+    table_wanted : Path
+        Write what the objects measure into this file.
     """
 
     verified = Signal(int, bool)
+    tracks_wanted = Signal()
+    table_wanted = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -41,21 +62,23 @@ class ObjectPanel(QWidget):
         )
         self.export = QPushButton("Export…", self)
         self.export.setToolTip("Write Labels layers in a format that models are trained from")
-        self.verify = QCheckBox("Mask is right in this frame", self)
-        self.verify.setToolTip(
-            "The selected object's mask in the frame shown is verified. "
-            "Verified masks are never changed by propagation, and they guide it. "
-            "Masks that you paint count as verified."
+        self.measure = MenuButton(
+            "Measure", "Tracks of the objects as a layer, or all that they measure as CSV", self
         )
+        self.measure.menu().addAction("Tracks layer", self.tracks_wanted.emit)
+        self.measure.menu().addAction("Save table…", self._choose_table)
+        self.verify = QCheckBox("Mask is right here", self)
 
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.table)
-        layout.addWidget(self.verify)
-        below = QHBoxLayout()
+        above, below = QHBoxLayout(), QHBoxLayout()
+        above.addWidget(self.verify, 1)
+        above.addWidget(self.measure)
         for button in (self.review, self.expressions, self.export):
             below.addWidget(button)
+        layout.addLayout(above)
         layout.addLayout(below)
 
         self.table.object_selected.connect(self._show_verified)
@@ -80,8 +103,21 @@ class ObjectPanel(QWidget):
     def _show_verified(self, _: object = None) -> None:
         record = self._records.get(self.table.selected_id or 0)
         with signals_blocked(self.verify):
-            self.verify.setEnabled(record is not None and self._frame in record.scores)
+            has_mask = record is not None and self._frame in record.scores
+            enable(
+                self.verify,
+                _VERIFY_TIP,
+                "" if record is not None else "select an object in the list",
+                "" if has_mask else "the object was not looked for in this frame",
+            )
             self.verify.setChecked(record is not None and self._frame in record.verified_frames)
+
+    def _choose_table(self) -> None:
+        chosen, _ = QFileDialog.getSaveFileName(
+            self, "Save what the objects measure", "objects.csv", "Tables (*.csv)"
+        )
+        if chosen:
+            self.table_wanted.emit(Path(chosen).with_suffix(".csv"))
 
     def _on_verify(self, checked: bool) -> None:
         selected = self.table.selected_id

@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QItemSelection, QModelIndex, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QContextMenuEvent, QKeyEvent
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView, QWidget
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QCompleter,
+    QHeaderView,
+    QLineEdit,
+    QMenu,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
 
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.widgets._object_labels import present_frames
 
-HEADERS = ("Object", "Phrase", "Score", "Frames")
-_ID, _PHRASE, _SCORE, _FRAMES = range(4)
+HEADERS = (
+    "Object", "Phrase", "Class", "Show", "Lock", "State", "Score", "Worst", "Frames", "Prompts",
+)  # fmt: skip
+_ID, _PHRASE, _CLASS, _SHOW, _LOCK, _STATE, _SCORE, _WORST, _FRAMES, _PROMPTS = range(10)
 _TOOLTIPS = (
     "The label value and colour of the object",
     "What the object is called; press F2 to rename it",
+    "The object's class in a training set; press F2 to name it. Exports use it.",
+    "Whether the object is drawn",
+    "A locked object is changed by nothing: no run, no brush, no Clear",
+    "proposed by the model, edited by a person, or verified in all its frames",
     "Mean predicted overlap (IoU) over the frames in which the object is present",
-    "The frames in which the object is present",
+    "The lowest predicted overlap (IoU) in a frame in which the object is present",
+    "The first and the last frame in which the object is present",
+    "How the object was prompted",
 )
+_EDITED, _CHECKED = {_PHRASE: "phrase", _CLASS: "category"}, {_SHOW: "hidden", _LOCK: "locked"}
 _MADE_BY = {"point": "clicked", "box": "boxed", "mask": "painted"}
+_PHRASE_WIDTH = 110  # pixels
 _NO_PARENT = QModelIndex()
 
 
@@ -30,11 +51,11 @@ class ObjectTableModel(QAbstractTableModel):
 
     Signals
     -------
-    renamed : (int, str)
-        The user called an object something else.
+    changed : (int, str, object)
+        The user gave a field of an object's record, by its name, another value.
     """
 
-    renamed = Signal(int, str)
+    changed = Signal(int, str, object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -66,10 +87,19 @@ class ObjectTableModel(QAbstractTableModel):
         """The objects, row by row."""
         return [record.object_id for record in self._rows]
 
+    @property
+    def classes(self) -> list[str]:
+        """The classes that are used, in order."""
+        return sorted({record.category for record in self._rows} - {""})
+
     def name(self, object_id: int) -> str:
         """An object in words."""
         record = self._rows[self.object_ids.index(object_id)]
         return f"{object_id} {_text(record, _PHRASE)}".strip()
+
+    def parent_of(self, object_id: int) -> int:
+        """The object that one came from by division; 0 where there is none."""
+        return self._rows[self.object_ids.index(object_id)].parent
 
     def row_of(self, object_id: int) -> int | None:
         """The row of an object."""
@@ -97,7 +127,10 @@ class ObjectTableModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return _text(record, column)
         if role == Qt.ItemDataRole.EditRole:
-            return record.phrase
+            return getattr(record, _EDITED.get(column, "phrase"))
+        if role == Qt.ItemDataRole.CheckStateRole and column in _CHECKED:
+            # A plain number: PySide takes no enum here.
+            return 2 if getattr(record, _CHECKED[column]) == (column == _LOCK) else 0
         if role == Qt.ItemDataRole.DecorationRole and column == _ID:
             return QColor.fromRgbF(*self._color(record.object_id))
         if role == Qt.ItemDataRole.ForegroundRole and column == _PHRASE and not record.phrase:
@@ -108,15 +141,38 @@ class ObjectTableModel(QAbstractTableModel):
 
     def flags(self, index: QModelIndex) -> Qt.ItemFlag:
         flags = super().flags(index)
-        return flags | Qt.ItemFlag.ItemIsEditable if index.column() == _PHRASE else flags
+        if index.column() in _EDITED:
+            return flags | Qt.ItemFlag.ItemIsEditable
+        if index.column() in _CHECKED:
+            return flags | Qt.ItemFlag.ItemIsUserCheckable
+        return flags
 
     def setData(  # noqa: N802
         self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole
     ) -> bool:
-        if role != Qt.ItemDataRole.EditRole or index.column() != _PHRASE:
+        object_id, column = self.object_id(index.row()), index.column()
+        if role == Qt.ItemDataRole.EditRole and column in _EDITED:
+            self.changed.emit(object_id, _EDITED[column], str(value).strip())
+        elif role == Qt.ItemDataRole.CheckStateRole and column in _CHECKED:
+            checked = Qt.CheckState(value) == Qt.CheckState.Checked
+            self.changed.emit(object_id, _CHECKED[column], checked == (column == _LOCK))
+        else:
             return False
-        self.renamed.emit(self.object_id(index.row()), str(value).strip())
         return True
+
+
+class ClassDelegate(QStyledItemDelegate):
+    """Edits a class, and offers those that are used already."""
+
+    def createEditor(  # noqa: N802
+        self, parent: QWidget | None, option: QStyleOptionViewItem, index: QModelIndex
+    ) -> QWidget | None:
+        editor = super().createEditor(parent, option, index)
+        if isinstance(editor, QLineEdit):
+            completer = QCompleter(index.model().classes, editor)
+            completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+            editor.setCompleter(completer)
+        return editor
 
 
 class ObjectTable(QTableView):
@@ -132,6 +188,8 @@ class ObjectTable(QTableView):
         Delete this object; let it be another one from the frame shown on.
     merge_wanted : (int, int)
         Give the masks of the second object to the first.
+    parent_wanted : (int, int)
+        The first object came from the second by division; from none where that is 0.
     """
 
     object_selected = Signal(int)
@@ -139,14 +197,15 @@ class ObjectTable(QTableView):
     delete_wanted = Signal(int)
     split_wanted = Signal(int)
     merge_wanted = Signal(int, int)
+    parent_wanted = Signal(int, int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.objects = ObjectTableModel(self)
         self.setModel(self.objects)
         self.setToolTip(
-            "Click: select the object's label. Double-click: go to its first frame. "
-            "Right-click: rename, delete, merge or split. Del: delete."
+            "Click: select the object's label. Double-click: go to its first frame. F2: edit the "
+            "phrase or the class. Right-click: rename, merge, split, divide or delete. Del: delete."
         )
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -157,7 +216,10 @@ class ObjectTable(QTableView):
         self.verticalHeader().setDefaultSectionSize(22)
         header = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(_PHRASE, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(_PHRASE, QHeaderView.ResizeMode.Interactive)
+        header.resizeSection(_PHRASE, _PHRASE_WIDTH)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setItemDelegateForColumn(_CLASS, ClassDelegate(self))
         header.setHighlightSections(False)
         self.selectionModel().selectionChanged.connect(self._on_selection)
         self.doubleClicked.connect(self._on_double_click)
@@ -178,6 +240,7 @@ class ObjectTable(QTableView):
         """What can be done with an object."""
         menu, row = QMenu(self), self.objects.row_of(object_id)
         menu.addAction("Rename", lambda: self.edit(self.objects.index(row, _PHRASE)))
+        menu.addAction("Name the class", lambda: self.edit(self.objects.index(row, _CLASS)))
         menu.addAction(
             "Another object from this frame on", partial(self.split_wanted.emit, object_id)
         )
@@ -188,6 +251,13 @@ class ObjectTable(QTableView):
             into.addAction(
                 self.objects.name(other), partial(self.merge_wanted.emit, object_id, other)
             )
+        came = menu.addMenu("Came by division from")
+        came.setEnabled(bool(others))
+        for other in (0, *others):
+            action = came.addAction(self.objects.name(other) if other else "no other object")
+            action.setCheckable(True)
+            action.setChecked(self.objects.parent_of(object_id) == other)
+            action.triggered.connect(partial(self.parent_wanted.emit, object_id, other))
         menu.addAction("Delete", partial(self.delete_wanted.emit, object_id))
         return menu
 
@@ -215,9 +285,22 @@ def _text(record: ObjectRecord, column: int) -> str:
     if column == _PHRASE:
         kinds = [_MADE_BY.get(prompt["kind"], "") for prompt in record.prompts[:1]]
         return record.phrase or "".join(kinds)
-    if column == _SCORE:
-        return f"{record.mean_score:.2f}"
-    return _ranges(present_frames(record))
+    if column == _PROMPTS:
+        return _counted(prompt["kind"] for prompt in record.prompts)
+    texts = {
+        _CLASS: record.category,
+        _STATE: record.state,
+        _SCORE: f"{record.mean_score:.2f}",
+        _WORST: f"{record.worst_score:.2f}",
+    }
+    if column in texts:
+        return texts[column]
+    return _ranges(present_frames(record)) if column == _FRAMES else ""
+
+
+def _counted(kinds: Iterable[str]) -> str:
+    """Kinds of prompts as a reader counts them: text, 2 point."""
+    return ", ".join(f"{n} {kind}" if n > 1 else kind for kind, n in Counter(kinds).items())
 
 
 def _ranges(frames: list[int]) -> str:

@@ -47,6 +47,7 @@ class PromptPanel(QWidget):
         self.text.setToolTip(
             "What to segment in the frame shown; Enter segments. A description is sent as "
             '"Please segment …"; a sentence that ends with . or ? or ! is sent as it stands. '
+            "Several descriptions, set apart by semicolons, are several objects. "
             "The same words again correct the same object. Arrow up brings the last words back."
         )
         self.text.setAccessibleName("Description of the object")
@@ -55,6 +56,12 @@ class PromptPanel(QWidget):
         self.instances.setToolTip(
             "What a description finds becomes one object for each separate piece, as for counting "
             "and tracking cells one by one. Else it is one object."
+        )
+        self.preview = QCheckBox("Preview points", self)
+        self.preview.setChecked(True)
+        self.preview.setToolTip(
+            "Where the cursor rests in the points layer, the mask that a click would give is "
+            "shown, once the model is loaded and where it is quick enough"
         )
         self.points = QPushButton("Points", self)
         self.points.setToolTip("Click on the object: opens the points layer of the image")
@@ -76,7 +83,8 @@ class PromptPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.text, 0, 0, 1, 6)
-        layout.addWidget(self.instances, 1, 0, 1, 6)
+        layout.addWidget(self.instances, 1, 0, 1, 4)
+        layout.addWidget(self.preview, 1, 4, 1, 2)
         layout.addWidget(self.points, 2, 0, 1, 2)
         layout.addWidget(self.boxes, 2, 2, 1, 2)
         layout.addWidget(self.negative, 2, 4, 1, 2)
@@ -93,12 +101,14 @@ class PromptPanel(QWidget):
         self.negative.toggled.connect(self.next_changed)
         self.object_id.valueChanged.connect(self.next_changed)
 
-    def sentence(self) -> tuple[str, str]:
-        """The description, and how it is put to the model; both empty where there is none."""
-        text = self.text.text().strip()
-        if not text or text[-1] in ".?!":
-            return text, text
-        return text, f"Please segment {text}."
+    def sentences(self) -> list[tuple[str, str]]:
+        """The descriptions, set apart by semicolons, and how each is put to the model."""
+        texts = [text.strip() for text in self.text.text().split(";")]
+        return [
+            (text, text if text[-1] in ".?!" else f"Please segment {text}.")
+            for text in texts
+            if text
+        ]
 
     def text_is_done(self) -> None:
         """Empty the line: the words were understood. Arrow up brings them back."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from qtpy.QtCore import QObject
 from superqt.utils import signals_blocked
 
 from napari_sa2va.core.errors import InputError
-from napari_sa2va.core.prompts import FramePrompts
+from napari_sa2va.core.prompts import BoxPrompt, FramePrompts, PointPrompt
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.regions import seen_from
 from napari_sa2va.widgets._prompt_layers import DrawnPrompts, PromptLayers
@@ -78,7 +79,7 @@ class Prompting(QObject):
         drawn = by_frame.get(sent.frame, {})
         keys = {label: (sent.image.name, sent.frame, label) for label in drawn}
         new = {label: d for label, d in drawn.items() if self._used.get(keys[label]) != d}
-        has_text = bool(self.panel.sentence()[0])
+        has_text = bool(self.panel.sentences())
         if not drawn and not has_text:
             raise InputError(
                 _nothing_on(sent.frame, sorted(by_frame)), "Describe an object, click it or box it."
@@ -99,6 +100,21 @@ class Prompting(QObject):
         if used:
             self._used |= self._using
         self._using = {}
+
+    def used(self) -> list[dict[str, Any]]:
+        """Which prompts were used already, as plain values."""
+        return [
+            {"image": image, "frame": frame, "object": label} | asdict(drawn)
+            for (image, frame, label), drawn in self._used.items()
+        ]
+
+    def restore_used(self, used: Iterable[Mapping[str, Any]]) -> None:
+        """Take note of what `used` gave."""
+        for it in used:
+            points = [PointPrompt(**point) for point in it["points"]]
+            boxes = [BoxPrompt(**box) for box in it["boxes"]]
+            drawn = DrawnPrompts(points, boxes)
+            self._used[it["image"], it["frame"], it["object"]] = drawn
 
     def _on_next_changed(self) -> None:
         if self.image is not None:

@@ -60,7 +60,7 @@ class RegionPicker(QComboBox):
 
     def open_layer(self, image: Image) -> Shapes:
         """The layer of an image's region, ready for a rectangle; made if there is none."""
-        layer = self._layer(image) or self._viewer.add_shapes(
+        layer = self.layer(image) or self._viewer.add_shapes(
             ndim=image.ndim,
             edge_color="#ffb000",
             edge_width=2,
@@ -83,7 +83,7 @@ class RegionPicker(QComboBox):
         return _cut(corners, geometry, "The image is not in view.", "Move it into the view.")
 
     def _drawn(self, image: Image, geometry: StackGeometry) -> Region:
-        layer = self._layer(image)
+        layer = self.layer(image)
         if layer is None or not len(layer.data):
             raise InputError(
                 "There is no rectangle that says which part of the frames to send.",
@@ -96,7 +96,8 @@ class RegionPicker(QComboBox):
             "Move it onto the image, or draw another one.",
         )
 
-    def _layer(self, image: Image) -> Shapes | None:
+    def layer(self, image: Image) -> Shapes | None:
+        """The layer of an image's region."""
         for layer in reversed(self._viewer.layers):
             if layer.metadata.get(KEY) == ("region", image.name) and layer.ndim == image.ndim:
                 return layer

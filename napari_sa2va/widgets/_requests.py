@@ -10,17 +10,21 @@ from napari_sa2va.backend.base import BackendSession
 from napari_sa2va.backend.protocol import RESTORING
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.events import Event, ObjectFound, Progress
+from napari_sa2va.core.losing import LossRule, LossWatch
 from napari_sa2va.core.prompts import FramePrompts
 from napari_sa2va.core.regions import around, is_cut, seen_from, widened
 from napari_sa2va.widgets._instances import apply_pieces
 from napari_sa2va.widgets._labels_writer import repeat, restore
+from napari_sa2va.widgets._measuring import Telling
 from napari_sa2va.widgets._sessions import Sessions
 from napari_sa2va.widgets._undo import UndoStep
 from napari_sa2va.widgets._updates import (
     ConversationBegan,
+    Describing,
     FramesChanged,
     MaskWritten,
     SameObject,
+    Told,
     Update,
 )
 from napari_sa2va.widgets._work import (
@@ -31,17 +35,19 @@ from napari_sa2va.widgets._work import (
     known_to_session,
 )
 
+_PATIENT = LossRule(frames=0)
+_MEASURED = "What was measured of the objects:"
+
 
 def segment(
     work: Work,
     frame: int,
-    text: str,
-    sentence: str,
+    said: Sequence[tuple[str, str]],
     prompts: Mapping[int, FramePrompts],
     closely: bool = False,
     instances: bool = False,
 ) -> Iterator[Update]:
-    """Objects in one frame: what a description names, and what was clicked and drawn.
+    """Objects in one frame: what descriptions name, and what was clicked and drawn.
 
     Parameters
     ----------
@@ -49,19 +55,19 @@ def segment(
         What to work with.
     frame : int
         Where.
-    text : str
-        The user's description, empty if none; the same words mean the same objects again.
-    sentence : str
-        How it is put to the model.
+    said : sequence of (text, sentence)
+        The user's descriptions, and how each is put to the model; the same words mean the same
+        objects again.
     prompts : dict of int to FramePrompts
         By label, in the coordinates of the whole frame.
     closely : bool
         Look at each prompt by itself, in a region whose scale suits the object.
     instances : bool
-        Each separate piece of what the description names becomes an object.
+        Each separate piece of what a description names becomes an object.
     """
     yield from _loading(work)
-    if text:
+    for text, sentence in said:
+        yield Describing(frame, text)
         session = yield from work.open()
         events = session.ask(sentence, [frame], track=False, remember=False)
         named = _call_it(text, sentence, events)
@@ -102,7 +108,11 @@ def _closely(work: Work, frame: int, label: int, prompts: FramePrompts) -> Itera
 
 
 def propagate(
-    work: Work, labels: Sequence[int], frame: int, legs: Sequence[tuple[int, int, bool]]
+    work: Work,
+    labels: Sequence[int],
+    frame: int,
+    legs: Sequence[tuple[int, int, bool]],
+    rule: LossRule,
 ) -> Iterator[Update]:
     """Follow objects from a frame.
 
@@ -116,11 +126,13 @@ def propagate(
         Where the user stands; objects new to the session are shown to it as they are there.
     legs : sequence of (start, stop, reverse)
         Half-open ranges of frames, in order.
+    rule : LossRule
+        When an object is lost, and followed no further on its way.
     """
     yield from _loading(work)
     total, before = sum(stop - start for start, stop, _ in legs), 0
     for leg in legs:
-        for update in _along(work, labels, frame, leg):
+        for update in _along(work, labels, frame, leg, rule):
             if isinstance(update, Progress) and update.what != RESTORING:
                 update = Progress(before + update.done, total, update.what)
             yield update
@@ -133,11 +145,16 @@ def propagate(
 
 
 def _along(
-    work: Work, labels: Sequence[int], frame: int, leg: tuple[int, int, bool]
+    work: Work,
+    labels: Sequence[int],
+    frame: int,
+    leg: tuple[int, int, bool],
+    rule: LossRule,
 ) -> Iterator[Update]:
     """Follow objects along one leg; in another session from the last frame that is done."""
     start, stop, reverse = leg
     total, done = stop - start, 0
+    watch = LossWatch(rule)
     while done < total:
         session, before = (yield from work.open()), done
         if before:
@@ -145,11 +162,14 @@ def _along(
         first, last = (start, stop - before) if reverse else (start + before, stop)
         with suppress(ReplacedError):
             ids = yield from _known(work, session, labels, frame)
-            for update in apply(work, session, session.propagate(ids, first, last, reverse)):
+            events = session.propagate(ids, first, last, reverse)
+            for update in apply(work, session, events, watch=watch):
                 if isinstance(update, Progress) and update.what != RESTORING:
                     done = before + update.done
                     update = Progress(done, total, update.what)
                 yield update
+                if len(watch.lost) == len(ids):
+                    break
             done = total
 
 
@@ -168,25 +188,53 @@ def _known(
 
 
 def ask(
-    work: Work, question: str, look_at: Sequence[int], start: int, stop: int
+    work: Work,
+    question: str,
+    look_at: Sequence[int],
+    start: int,
+    stop: int,
+    telling: Telling | None = None,
+    rule: LossRule = _PATIENT,
 ) -> Iterator[Update]:
-    """Ask a question; what the answer grounds is followed through the range of frames."""
+    """Ask a question; what the answer grounds is followed through the range of frames.
+
+    By `telling`, what objects measure is told beside the answer.
+    """
     yield from _loading(work)
+    if telling is not None and telling.to_model:
+        for told in telling.words({}, ()):
+            if isinstance(told, str):
+                question = f"{_MEASURED}\n{told}\n{question}" if told else question
+            else:
+                yield told
     session = yield from work.open()
     if work.sessions.is_another:
         yield ConversationBegan()
     whole = (start, stop) == (0, work.frames.shape[0])
     found: list[int] = []
+    names: dict[int, str] = {}
+    written: set[int] = set()
     for update in apply(work, session, session.ask(question, look_at, track=whole)):
         if isinstance(update, ObjectFound):
             found.append(update.object_id)
+            names[update.object_id] = update.phrase
         elif isinstance(update, SameObject):
             found.remove(update.object_id)
+            names[update.known_as] = names.pop(update.object_id)
+        elif isinstance(update, MaskWritten):
+            written.add(update.frame)
         yield update
     if found and not whole:
         first = min(look_at)
         legs = [(first, stop, False), *([(start, first, True)] if start < first else [])]
-        yield from propagate(work, found, first, legs)
+        yield from propagate(work, found, first, legs, rule)
+        written.update(range(start, stop))
+    if telling is not None:
+        for told in telling.words(names, written):
+            if not isinstance(told, str):
+                yield told
+            elif told:
+                yield Told(told)
 
 
 def going_on(sessions: Sessions, request: Iterator[Update], *, anew: bool) -> Iterator[Update]:
@@ -234,14 +282,15 @@ def reject(work: Work, label: int, frame: int) -> Iterator[Update]:
 
 
 def clear(work: Work) -> Iterator[Update]:
-    """Erase all objects."""
+    """Erase all objects that are not locked."""
     total = work.frames.shape[0]
+    free = [label for label, record in work.records.items() if not record.locked]
     for frame in range(total):
-        work.writer.erase(work.records, frame)
+        work.writer.erase(free, frame)
         if frame % 16 == 0:
             yield Progress(frame, total, "frames")
     yield FramesChanged(tuple(range(total)))
-    work.sessions.forget(work.records)
+    work.sessions.forget(free)
 
 
 def _loading(work: Work) -> Iterator[Update]:

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxL
 
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.review import MaskFacts, next_doubt
+from napari_sa2va.widgets._explained import enable
 from napari_sa2va.widgets._timeline import Row, Timeline
 
 NEXT_KEY, BEFORE_KEY, ACCEPT_KEY, REJECT_KEY = "Shift+N", "Shift+B", "Shift+Y", "Shift+X"
@@ -41,23 +42,12 @@ class ReviewPanel(QWidget):
         self.accept = QPushButton("Right", self)
         self.reject = QPushButton("Wrong", self)
         self.summary = QLabel(self)
-        for button, key, tip, slot in (
-            (self.before, BEFORE_KEY, "Go to the doubtful mask before this one", self.go_back),
-            (self.next, NEXT_KEY, "Go to the next doubtful mask", self.go_on),
-            (
-                self.accept,
-                ACCEPT_KEY,
-                "The selected object's mask in this frame is right: verify it, and go on",
-                self.accept_mask,
-            ),
-            (
-                self.reject,
-                REJECT_KEY,
-                "The selected object's mask in this frame is wrong: erase it, and go on",
-                self.reject_mask,
-            ),
+        for button, slot in (
+            (self.before, self.go_back),
+            (self.next, self.go_on),
+            (self.accept, self.accept_mask),
+            (self.reject, self.reject_mask),
         ):
-            button.setToolTip(f"{tip} ({key})")
             button.clicked.connect(slot)
 
         scroll = QScrollArea(self)
@@ -181,7 +171,16 @@ class ReviewPanel(QWidget):
         self._enable()
 
     def _enable(self) -> None:
-        self.next.setEnabled(self._next(1) is not None)
-        self.before.setEnabled(self._next(-1) is not None)
-        for button in (self.accept, self.reject):
-            button.setEnabled(self._has_mask())
+        none = "no mask is doubtful there"
+        enable(
+            self.next, f"Go to the next doubtful mask ({NEXT_KEY})", "" if self._next(1) else none
+        )
+        enable(
+            self.before,
+            f"Go to the doubtful mask before this one ({BEFORE_KEY})",
+            "" if self._next(-1) else none,
+        )
+        here = "" if self._has_mask() else "the selected object has no mask in this frame"
+        mask = "The selected object's mask in this frame is"
+        enable(self.accept, f"{mask} right: verify it, and go on ({ACCEPT_KEY})", here)
+        enable(self.reject, f"{mask} wrong: erase it, and go on ({REJECT_KEY})", here)

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QProgressBar, QPushButton, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QDoubleSpinBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QWidget,
+    QWidgetAction,
+)
 
 from napari_sa2va.core.events import Progress
+from napari_sa2va.core.losing import LossRule
+from napari_sa2va.widgets._explained import enable
+from napari_sa2va.widgets._menu_button import MenuButton
 from napari_sa2va.widgets._sent import BACKWARD, BOTH, FORWARD
 
 
@@ -33,24 +47,36 @@ class RunPanel(QWidget):
         self._undo_title = self._redo_title = ""
 
         self.segment = QPushButton("Segment this frame", self)
-        self.segment.setToolTip(
-            "Segment what is described, clicked and boxed in the frame shown. Prompts that did "
-            "not change since they were used are left out, unless none did."
-        )
         self.backward = QPushButton("◀ Backward", self)
-        self.backward.setToolTip("Follow the objects from this frame to the first of the range")
         self.both = QPushButton("◀ Both ▶", self)
-        self.both.setToolTip("Follow the objects from this frame in both directions")
         self.forward = QPushButton("Forward ▶", self)
-        self.forward.setToolTip("Follow the objects from this frame to the last of the range")
         self.only_selected = QCheckBox("Selected object only", self)
-        self.only_selected.setToolTip("Follow the object selected in the list, not all")
+        rule = LossRule()
+        self.lost_score = QDoubleSpinBox(self)
+        self.lost_score.setRange(0, 1)
+        self.lost_score.setSingleStep(0.05)
+        self.lost_score.setValue(rule.score)
+        self.lost_score.setToolTip(
+            "A mask whose predicted overlap (IoU) is lower than this counts as lost"
+        )
+        self.lost_score.setAccessibleName("Score below which an object is lost")
+        self.lost_frames = QSpinBox(self)
+        self.lost_frames.setRange(0, 9999)
+        self.lost_frames.setSpecialValueText("never")
+        self.lost_frames.setValue(rule.frames)
+        self.lost_frames.setToolTip(
+            "An object that is lost in so many frames in a row is followed no further. "
+            "You are told where, and its masks up to there stay."
+        )
+        self.lost_frames.setAccessibleName("Frames after which a lost object is given up")
+        self.if_lost = MenuButton("If lost", "When an object is followed no further", self)
+        settings = QWidgetAction(self.if_lost)
+        settings.setDefaultWidget(self._lost_settings())
+        self.if_lost.menu().addAction(settings)
         self.cancel = QPushButton("Cancel", self)
-        self.cancel.setToolTip("Stop; frames that are done stay")
         self.undo = QPushButton("Undo", self)
         self.redo = QPushButton("Redo", self)
         self.clear = QPushButton("Clear objects", self)
-        self.clear.setToolTip("Erase all objects of this image; Undo brings them back")
         self.bar = QProgressBar(self)
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(6)
@@ -67,7 +93,8 @@ class RunPanel(QWidget):
         layout.addWidget(self.cancel, 0, 4, 1, 2)
         for column, button in enumerate((self.backward, self.both, self.forward)):
             layout.addWidget(button, 1, 2 * column, 1, 2)
-        layout.addWidget(self.only_selected, 2, 0, 1, 6)
+        layout.addWidget(self.only_selected, 2, 0, 1, 4)
+        layout.addWidget(self.if_lost, 2, 4, 1, 2)
         for column, button in enumerate((self.undo, self.redo, self.clear)):
             layout.addWidget(button, 3, 2 * column, 1, 2)
         layout.addWidget(self.bar, 4, 0, 1, 6)
@@ -85,14 +112,27 @@ class RunPanel(QWidget):
         self.set_possible(has_frames=False, has_objects=False, undo_title="", redo_title="")
         self.show_message("")
 
+    @property
+    def loss_rule(self) -> LossRule:
+        """When an object that is followed counts as lost."""
+        return LossRule(self.lost_frames.value(), self.lost_score.value())
+
+    def _lost_settings(self) -> QWidget:
+        settings = QWidget(self)
+        row = QHBoxLayout(settings)
+        row.addWidget(QLabel("Give up an object below", settings))
+        row.addWidget(self.lost_score)
+        row.addWidget(QLabel("for", settings))
+        row.addWidget(self.lost_frames)
+        row.addWidget(QLabel("frames", settings))
+        return settings
+
     def set_possible(
         self, has_frames: bool, has_objects: bool, undo_title: str, redo_title: str
     ) -> None:
         """What can be done: follow objects through frames, clear them, undo or redo a run."""
         self._has_frames, self._has_objects = has_frames, has_objects
         self._undo_title, self._redo_title = undo_title, redo_title
-        self.undo.setToolTip(f"Undo: {undo_title}" if undo_title else "There is nothing to undo")
-        self.redo.setToolTip(f"Redo: {redo_title}" if redo_title else "There is nothing to redo")
         self._enable()
 
     def set_running(self, running: bool) -> None:
@@ -114,12 +154,34 @@ class RunPanel(QWidget):
         self.message.setText(text)
 
     def _enable(self) -> None:
-        idle = not self._running
-        self.segment.setEnabled(idle)
-        for button in (self.backward, self.both, self.forward):
-            button.setEnabled(idle and self._has_frames and self._has_objects)
-        self.only_selected.setEnabled(idle and self._has_frames)
-        self.cancel.setEnabled(self._running)
-        self.undo.setEnabled(idle and bool(self._undo_title))
-        self.redo.setEnabled(idle and bool(self._redo_title))
-        self.clear.setEnabled(idle and self._has_objects)
+        running = _RUNNING if self._running else ""
+        one_frame = "" if self._has_frames else "there is only one frame"
+        no_objects = "" if self._has_objects else "there are no objects yet"
+        enable(self.segment, _SEGMENT_TIP, running)
+        for button, tip in _WAYS.items():
+            enable(getattr(self, button), tip, running, one_frame, no_objects)
+        enable(self.only_selected, _ONLY_TIP, running, one_frame)
+        enable(self.cancel, _CANCEL_TIP, "" if self._running else "nothing is running")
+        undo, redo = self._undo_title, self._redo_title
+        enable(self.undo, f"Undo: {undo}".rstrip(": "), running, _none(undo, "undo"))
+        enable(self.redo, f"Redo: {redo}".rstrip(": "), running, _none(redo, "redo"))
+        enable(self.clear, _CLEAR_TIP, running, no_objects)
+
+
+_RUNNING = "something is running; wait for it, or cancel it"
+_SEGMENT_TIP = (
+    "Segment what is described, clicked and boxed in the frame shown. Prompts that did "
+    "not change since they were used are left out, unless none did."
+)
+_WAYS = {
+    "backward": "Follow the objects from this frame to the first of the range",
+    "both": "Follow the objects from this frame in both directions",
+    "forward": "Follow the objects from this frame to the last of the range",
+}
+_ONLY_TIP = "Follow the object selected in the list, not all"
+_CANCEL_TIP = "Stop; frames that are done stay"
+_CLEAR_TIP = "Erase all objects of this image that are not locked; Undo brings them back"
+
+
+def _none(title: str, what: str) -> str:
+    return "" if title else f"there is nothing to {what}"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -18,32 +19,43 @@ from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.events import ObjectFound
 from napari_sa2va.core.options import DEFAULTS, LoadOptions
 from napari_sa2va.models.known import BUNDLED
+from napari_sa2va.widgets._autosave import Autosave, source_path
 from napari_sa2va.widgets._backend_line import BackendLine
-from napari_sa2va.widgets._chat_panel import ChatPanel
+from napari_sa2va.widgets._chat_panel import MEASURE_AND_SEND, NO_MEASURES, ChatPanel
 from napari_sa2va.widgets._connect_dialog import ConnectDialog
 from napari_sa2va.widgets._expressing import Expressing
 from napari_sa2va.widgets._fault_bar import FaultBar
 from napari_sa2va.widgets._geometry import go_to_frame
+from napari_sa2va.widgets._kept_state import is_worth, kept_state
+from napari_sa2va.widgets._measuring import Telling, labelled
 from napari_sa2va.widgets._model_store import ModelStore
 from napari_sa2va.widgets._models_window import ModelsWindow
 from napari_sa2va.widgets._object_panel import ObjectPanel
 from napari_sa2va.widgets._place import Place, keep_token, known_token
+from napari_sa2va.widgets._previewing import Previewing
 from napari_sa2va.widgets._prompt_panel import PromptPanel
 from napari_sa2va.widgets._prompting import Prompting
+from napari_sa2va.widgets._reopening import reopen
 from napari_sa2va.widgets._reviewing import Reviewing
 from napari_sa2va.widgets._run_panel import RunPanel
 from napari_sa2va.widgets._sent import Sent
+from napari_sa2va.widgets._session_book import own_folder, saved_sessions
+from napari_sa2va.widgets._session_line import SessionLine
 from napari_sa2va.widgets._sessions import Sessions, source_of
 from napari_sa2va.widgets._settings import read_settings, remember
 from napari_sa2va.widgets._stack_picker import StackPicker
+from napari_sa2va.widgets._tracks_layer import check_tracks, show_tracks
 from napari_sa2va.widgets._workbench import Workbench
 
 if TYPE_CHECKING:
     import napari
 
+    from napari_sa2va.core.review import MaskFacts
+    from napari_sa2va.io.session_file import SessionFile
     from napari_sa2va.widgets._exporting import Exporting
 
 _INFO_MS = 200
+_TOLD = 5  # objects that an answer is told with where none is selected
 
 
 class Sa2VAWidget(QWidget):
@@ -71,6 +83,8 @@ class Sa2VAWidget(QWidget):
         self.backend_line = BackendLine(self)
         self.fault = FaultBar(self)
         self.connecting = ConnectDialog(self)
+        self._lost: list[str] = []
+        self.session_line = SessionLine(self)
         self.picker = StackPicker(viewer, self)
         self.prompts = PromptPanel(self)
         self.runs = RunPanel(self)
@@ -82,6 +96,10 @@ class Sa2VAWidget(QWidget):
         self.reviewing = Reviewing(viewer, self.workbench, self)
         self.expressing = Expressing(viewer, self.workbench, self)
         self.exporting: Exporting | None = None
+        self.previewing = Previewing(viewer, self.picker, self.prompting, self.workbench, self)
+        self.autosave = Autosave(
+            viewer, self.workbench, partial(kept_state, self), partial(is_worth, self), self
+        )
         self.models = _models_for(self.workbench)
         self.models_window = ModelsWindow(self.models, self)
         self._info_timer = QTimer(self, interval=_INFO_MS)
@@ -106,14 +124,8 @@ class Sa2VAWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(6)
-        for widget in (
-            self.backend_line,
-            self.fault,
-            self.picker,
-            _line(),
-            self.prompts,
-            self.runs,
-        ):
+        above = self.backend_line, self.fault, self.session_line, self.picker
+        for widget in (*above, _line(), self.prompts, self.runs):
             layout.addWidget(widget)
         layout.addWidget(splitter, 1)
         self.setMinimumWidth(340)
@@ -129,6 +141,10 @@ class Sa2VAWidget(QWidget):
         self.workbench.interruption_changed.connect(self._on_interruption)
         self.models_window.model_wanted.connect(self.choose_model)
         self.models_window.options.options_wanted.connect(self.choose_options)
+        self.session_line.reopen_wanted.connect(self.reopen)
+        self.session_line.menu.aboutToShow.connect(self._offer_sessions)
+        self.autosave.saved.connect(self._on_saved)
+        self.workbench.restored.connect(self._on_restored)
         self.picker.changed.connect(self._on_stack_changed)
         self.prompts.submitted.connect(self.segment)
         self.prompts.points_wanted.connect(self.add_points)
@@ -142,15 +158,22 @@ class Sa2VAWidget(QWidget):
         self.runs.clear_wanted.connect(self.clear_objects)
         self.table.object_selected.connect(self.select_object)
         self.table.object_opened.connect(self.go_to_object)
-        self.table.objects.renamed.connect(self.workbench.rename)
+        self.table.objects.changed.connect(self.workbench.change)
         self.table.delete_wanted.connect(self.delete_object)
         self.table.merge_wanted.connect(self.merge_objects)
         self.table.split_wanted.connect(self.split_object)
+        self.table.parent_wanted.connect(self.set_parent)
         self.objects.verified.connect(self._on_verified)
         self.objects.review.clicked.connect(self.reviewing.open)
         self.objects.expressions.clicked.connect(self.expressing.open)
         self.expressing.chosen.connect(self.see_object)
         self.objects.export.clicked.connect(self.show_export)
+        self.objects.tracks_wanted.connect(self.show_tracks)
+        self.objects.table_wanted.connect(self.save_table)
+        self.workbench.measured.connect(self._on_measured)
+        self.workbench.lost.connect(self._on_lost)
+        self.workbench.told.connect(partial(self.chat.add_message, "measured"))
+        self.workbench.saved.connect(_say_written)
         self.reviewing.opened.connect(self._on_review_opened)
         self.workbench.masks_changed.connect(self.reviewing.touch)
         self._viewer.dims.events.point.connect(self._on_moved)
@@ -170,8 +193,9 @@ class Sa2VAWidget(QWidget):
         self.workbench.recolored.connect(self.chat.redraw)
         self._info_timer.timeout.connect(self._show_info)
         # Not a bound method: those of QObjects are disconnected before they could run.
-        workbench, models = self.workbench, self.models
-        self.destroyed.connect(lambda: (workbench.end(), models.end()))
+        workbench, models, autosave = self.workbench, self.models, self.autosave
+        self.destroyed.connect(lambda: (workbench.end(), models.end(), autosave.close()))
+        self._offer_sessions()
 
     def segment(self) -> None:
         """Segment what is described, clicked and drawn in the frame shown."""
@@ -191,7 +215,7 @@ class Sa2VAWidget(QWidget):
 
     def add_points(self) -> None:
         """Open the points layer of the image, ready for clicks."""
-        self._attempt(lambda: self.prompting.open_points(self.picker.needed_image()))
+        self._attempt(self._add_points)
 
     def add_boxes(self) -> None:
         """Open the boxes layer of the image, ready for drawing."""
@@ -244,6 +268,10 @@ class Sa2VAWidget(QWidget):
         """Let an object have the masks of another one, too."""
         self._attempt(lambda: self.workbench.merge(self._sent(), object_id, other))
 
+    def set_parent(self, object_id: int, parent: int) -> None:
+        """Take note that an object came from another one by division; from none where it is 0."""
+        self._attempt(lambda: self.workbench.set_parent(object_id, parent))
+
     def split_object(self, object_id: int) -> None:
         """From the frame shown on, let an object be another one."""
         new = max(self._taken(), default=0) + 1
@@ -267,6 +295,10 @@ class Sa2VAWidget(QWidget):
         """Export what the window says; perhaps in the place of what is there."""
         if self.exporting is not None:
             self._attempt(partial(self.exporting.start, overwrite))
+
+    def reopen(self, path: Path) -> None:
+        """Open a session that was saved."""
+        self._attempt(partial(reopen, self, path))
 
     def show_models(self) -> None:
         """Open the window with all models."""
@@ -326,6 +358,8 @@ class Sa2VAWidget(QWidget):
         self.expressing.end()
         if self.exporting is not None:
             self.exporting.end()
+        self.previewing.end()
+        self.autosave.end()
         self.workbench.end()
         self.models.end()
         self.models_window.close()
@@ -342,11 +376,11 @@ class Sa2VAWidget(QWidget):
 
     def _segment(self) -> None:
         sent = self._sent()
-        text, sentence = self.prompts.sentence()
+        said = self.prompts.sentences()
         prompts = self.prompting.take(sent, self.workbench.records)
         sent.check_frame()
         instances = self.prompts.instances.isChecked()
-        self.workbench.segment(sent, text, sentence, prompts, self._taken(), instances)
+        self.workbench.segment(sent, said, prompts, self._taken(), instances)
 
     def _propagate(self, direction: str) -> None:
         sent = self._sent()
@@ -357,7 +391,8 @@ class Sa2VAWidget(QWidget):
         if not labels:
             raise InputError("There is no object to follow.", "Segment or select one first.")
         sent.check_frame()
-        self.workbench.propagate(sent, labels, sent.legs(direction))
+        self._lost.clear()
+        self.workbench.propagate(sent, labels, sent.legs(direction), self.runs.loss_rule)
 
     def _ask(self, question: str) -> None:
         if not question:
@@ -365,7 +400,48 @@ class Sa2VAWidget(QWidget):
         sent = self._sent()
         look_at = sent.looked_at(self.chat.look_at.currentText())
         self.chat.begin_answer(question)
-        self.workbench.ask(sent, question, look_at, self._taken())
+        self.workbench.ask(sent, question, look_at, self._taken(), self._telling())
+
+    def _telling(self) -> Telling | None:
+        how = self.chat.measures.currentText()
+        if how == NO_MEASURES or self.workbench.objects is None or self.workbench.geometry is None:
+            return None
+        selected = self.table.selected_id
+        about = sorted(self.workbench.records)[:_TOLD] if selected is None else [selected]
+        stack = labelled(self.workbench.objects, self.workbench.geometry)
+        return Telling(stack, about, to_model=how == MEASURE_AND_SEND)
+
+    def show_tracks(self) -> None:
+        """Show the ways of the objects as a Tracks layer."""
+        self._attempt(self._measure)
+
+    def save_table(self, path: Path) -> None:
+        """Write a table with what each object measures in each frame."""
+        self._attempt(lambda: self.workbench.save_table(path))
+
+    def _add_points(self) -> None:
+        image = self.picker.needed_image()
+        self.prompting.open_points(image)
+        points = self.prompting.layers.points(image)
+        if points is not None:
+            self.previewing.watch(points)
+
+    def _measure(self) -> None:
+        self._sent()
+        if self.workbench.geometry is not None:
+            check_tracks(self.workbench.geometry)
+        self.workbench.measure()
+
+    def _on_lost(self, object_id: int, frame: int) -> None:
+        self._lost.append(f"object {object_id} from frame {frame} on")
+
+    def _on_measured(self, facts: dict[int, dict[int, MaskFacts]]) -> None:
+        objects, geometry = self.workbench.objects, self.workbench.geometry
+        if objects is not None and geometry is not None:
+            try:
+                show_tracks(self._viewer, objects.image, geometry, objects.records, facts)
+            except InputError as error:
+                show_warning(str(error))
 
     def _sent(self) -> Sent:
         sent = self.picker.sent()
@@ -387,6 +463,27 @@ class Sa2VAWidget(QWidget):
         if frame is not None:
             self.objects.show_frame(frame)
             self.reviewing.stand_at(self.table.selected_id, frame)
+
+    def _offer_sessions(self) -> None:
+        image = self.picker.image
+        data = None if image is None else source_path(image)
+        paths = [] if image is None else saved_sessions(data, image.name)
+        folder = own_folder() if data is None else data.parent
+        self.session_line.show_sessions([p for p in paths if p != self.autosave.path], folder)
+
+    def _on_saved(self) -> None:
+        problem = self.autosave.problem
+        if problem and not self.session_line.problem:
+            show_warning(f"What you do cannot be saved: {problem}")
+        self.session_line.show_saved(self.autosave.path, problem)
+
+    def _on_restored(self, file: SessionFile) -> None:
+        self.autosave.adopt(file)
+        self.chat.set_color(self.workbench.objects.color)
+        self.chat.redraw()
+        selected = file.section("choices", {}).get("selected")
+        if selected is not None:
+            self.select_object(selected)
 
     def _on_verified(self, object_id: int, verified: bool) -> None:
         frame = self.picker.frame
@@ -420,6 +517,10 @@ class Sa2VAWidget(QWidget):
         changed_nothing = self._running == "Export" and outcome == "cancelled"
         ended = "cancelled; nothing was written" if changed_nothing else _ENDED[outcome]
         self.runs.show_message(f"{self._running}: {ended}")
+        if self._lost:
+            lost, self._lost = ", ".join(self._lost), []
+            self.runs.show_message(f"Lost: {lost}")
+            show_info(f"Lost, and followed no further: {lost}. Correct it there, and go on.")
         self.chat.set_running(False, answering=False)
         self._show_info()
         self._on_stack_changed()  # it may have changed meanwhile
@@ -486,6 +587,10 @@ _ENDED = {
     "cancelled": "cancelled; what was done stays",
     "interrupted": "interrupted; what was done stays",
 }
+
+
+def _say_written(path: Path) -> None:
+    show_info(f"{path} is written.")
 
 
 def _models_for(workbench: Workbench) -> ModelStore:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,13 +12,16 @@ from itertools import chain
 from napari_sa2va.backend.base import Backend, BackendInfo, BackendSession, State
 from napari_sa2va.core.devices import DeviceMemory
 from napari_sa2va.core.errors import InputError, Sa2VAError
-from napari_sa2va.core.events import Progress
+from napari_sa2va.core.events import Mask, Progress
+from napari_sa2va.core.masks import BoolMask
 from napari_sa2va.core.options import DEFAULTS, LoadOptions
 from napari_sa2va.models.catalog import bring_model
 from napari_sa2va.widgets._frames import ViewedFrames
 from napari_sa2va.widgets._place import Place
 
 _MEGABYTE = 10**6
+# The session's id of what is only previewed: no session counts that far.
+_PREVIEWED = 10**6
 
 
 class ObjectIds:
@@ -107,6 +110,7 @@ class Sessions:
         self._ended = False
         self._in_flight = False
         self._had_session = False
+        self._previewing = False
         self.is_another = False
         self.ids = ObjectIds()
 
@@ -149,6 +153,32 @@ class Sessions:
     def has(self, session: BackendSession) -> bool:
         """Whether this is the session that is open."""
         return self._session is session
+
+    def preview(
+        self, frames: ViewedFrames, frame: int, points: Sequence[tuple[float, float, bool]]
+    ) -> BoolMask | None:
+        """The mask that clicks (y, x, positive) would give; the session forgets it at once.
+
+        None where there is no session for these frames, or a request is on its way. Call it off
+        the Qt thread; a request that comes meanwhile waits for it.
+        """
+        with self._lock:
+            session, known = self._session, self._frames
+            if self._ended or self._in_flight or session is None or known.key != frames.key:
+                return None
+            self._previewing = True
+            mask = None
+            try:
+                for event in session.segment(_PREVIEWED, frame, points):
+                    if isinstance(event, Mask):
+                        mask = event.mask
+            finally:
+                with suppress(Sa2VAError):  # nothing may have come of it
+                    session.remove(_PREVIEWED)
+                self._previewing = False
+                if self._ended:
+                    self._free()
+            return mask
 
     def forget(self, labels: Iterable[int]) -> None:
         """Let the session forget objects before the next request: their masks were taken back."""
@@ -196,7 +226,7 @@ class Sessions:
     def end(self) -> None:
         """Free everything, for good: soon, or when the request in flight lets go."""
         self._ended = True
-        if not self._in_flight:
+        if not (self._in_flight or self._previewing):
             self._free_aside()
 
     def _free_aside(self) -> None:

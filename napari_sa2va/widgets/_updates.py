@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from napari_sa2va.core.events import Failed, Finished, ObjectFound, Progress, Reasoning, Token
+from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.review import MaskFacts
 
 
@@ -17,6 +19,22 @@ class MaskWritten:
     object_id: int
     score: float
     facts: MaskFacts | None = None
+
+
+@dataclass(frozen=True)
+class Describing:
+    """What is found from now on was described by this text, in this frame."""
+
+    frame: int
+    text: str
+
+
+@dataclass(frozen=True)
+class ObjectLost:
+    """An object is followed no more: from this frame on it was not seen."""
+
+    object_id: int
+    frame: int
 
 
 @dataclass(frozen=True)
@@ -57,14 +75,49 @@ class Interrupted:
     remedy: Literal["resume", "restart", "use less memory"]
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What the masks of objects measure, by object and frame."""
+
+    facts: dict[int, dict[int, MaskFacts]]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What objects measure, in words."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A file that the user wanted is written."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The objects of a session, and what their masks measure by object and frame."""
+
+    records: dict[int, ObjectRecord]
+    facts: dict[int, dict[int, MaskFacts]] = field(default_factory=dict)
+
+
 Update = (
     Token
     | Reasoning
     | ConversationBegan
+    | Describing
     | ObjectFound
     | MaskWritten
+    | ObjectLost
     | SameObject
     | FramesChanged
+    | Measured
+    | Told
+    | Saved
+    | Restored
     | Progress
     | Interrupted
     | Finished

@@ -13,6 +13,7 @@ from itertools import islice
 from napari_sa2va.backend.base import BackendSession
 from napari_sa2va.core.errors import InputError, Sa2VAError
 from napari_sa2va.core.events import Event, Failed, Mask, ObjectFound, Progress, Reasoning, Token
+from napari_sa2va.core.losing import LossWatch
 from napari_sa2va.core.masks import BoolMask
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.regions import Region
@@ -21,7 +22,13 @@ from napari_sa2va.widgets._frames import ViewedFrames
 from napari_sa2va.widgets._labels_writer import LabelsWriter
 from napari_sa2va.widgets._object_labels import present_frames
 from napari_sa2va.widgets._sessions import Sessions
-from napari_sa2va.widgets._updates import Interrupted, MaskWritten, SameObject, Update
+from napari_sa2va.widgets._updates import (
+    Interrupted,
+    MaskWritten,
+    ObjectLost,
+    SameObject,
+    Update,
+)
 
 # SAM 2 attends to a handful of prompted frames at a time; more would only cost.
 _MAX_SEEDS = 6
@@ -81,9 +88,9 @@ class Work:
         return label
 
     def protects(self, label: int, frame: int) -> bool:
-        """Whether a person confirmed the mask: only their own prompts change it."""
+        """Whether a person confirmed the mask, or locked the object: no run changes it."""
         record = self.records.get(label)
-        return record is not None and frame in record.verified_frames
+        return record is not None and (record.locked or frame in record.verified_frames)
 
     def known_as(self, label: int, mask: Mask) -> int | None:
         """The object that a new one turns out to be, by the first mask of it that is seen."""
@@ -99,8 +106,12 @@ def apply(
     *,
     asked: str = "",
     by_hand: bool = False,
+    watch: LossWatch | None = None,
 ) -> Iterator[Update]:
-    """Write masks, translate ids, raise failures; all else is handed on."""
+    """Write masks, translate ids, raise failures; all else is handed on.
+
+    By `watch`, objects that are lost are told, and written no more.
+    """
     again = iter(_labels_of(work.records, asked))
     twins: set[int] = set()
     for event in to_the_end(work, session, events):
@@ -112,7 +123,7 @@ def apply(
                 yield replace(event, object_id=label)
             case Mask():
                 label = work.sessions.ids.label(event.object_id)
-                if label is None or label in twins:
+                if label is None or label in twins or (watch and label in watch.lost):
                     continue
                 known = None if by_hand else work.known_as(label, event)
                 if known is not None:
@@ -123,6 +134,8 @@ def apply(
                     geometry = work.frames.geometry
                     facts = measure(event.mask, geometry.box[:2], geometry.step)
                     yield MaskWritten(event.frame, label, event.score, facts)
+                    if watch is not None and watch.saw(label, event.frame, event.score):
+                        yield ObjectLost(label, watch.lost[label])
             case Token() | Reasoning() | Progress() | Interrupted():
                 yield event
     for label in twins:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_warning
@@ -11,28 +12,44 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.events import Failed, ObjectFound, Progress, Reasoning, Token
+from napari_sa2va.core.losing import LossRule
 from napari_sa2va.core.prompts import FramePrompts
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.review import MaskFacts
 from napari_sa2va.widgets import _requests as requests
 from napari_sa2va.widgets._geometry import StackGeometry
-from napari_sa2va.widgets._hand_edits import Stroke, Strokes, take_up, who_and_when
+from napari_sa2va.widgets._hand_edits import (
+    Stroke,
+    Strokes,
+    painted_frames,
+    take_up,
+    touched,
+    who_and_when,
+)
 from napari_sa2va.widgets._interruption import Interruption
 from napari_sa2va.widgets._labels_writer import LabelsWriter
-from napari_sa2va.widgets._object_edits import merged, split_at
+from napari_sa2va.widgets._measuring import Telling, labelled, measure, save_table
+from napari_sa2va.widgets._object_edits import check_parent, merged, split_at
 from napari_sa2va.widgets._object_labels import ObjectLabels
 from napari_sa2va.widgets._prompt_layers import described
 from napari_sa2va.widgets._redraw import Redraw
+from napari_sa2va.widgets._restoring import restored_objects
 from napari_sa2va.widgets._runner import Runner
 from napari_sa2va.widgets._sent import Sent
 from napari_sa2va.widgets._sessions import Sessions
 from napari_sa2va.widgets._undo import UndoStack, UndoStep, copied
 from napari_sa2va.widgets._updates import (
     ConversationBegan,
+    Describing,
     FramesChanged,
     Interrupted,
     MaskWritten,
+    Measured,
+    ObjectLost,
+    Restored,
     SameObject,
+    Saved,
+    Told,
     Update,
 )
 from napari_sa2va.widgets._work import Work
@@ -41,6 +58,9 @@ if TYPE_CHECKING:
     import napari
     from napari.layers import Image
     from napari.utils.events import Event
+
+    from napari_sa2va.core.labelled import LabelledStack
+    from napari_sa2va.io.session_file import SessionFile
 
 
 class Workbench(QObject):
@@ -71,6 +91,25 @@ class Workbench(QObject):
         Masks of these objects in these frames were written.
     recolored
         The objects have other colours now.
+    frames_painted : set of int
+        The user painted in the labels of these frames.
+    restored : SessionFile
+        The objects of a session are there again.
+    measured : dict
+        What the masks measure: MaskFacts by object and frame.
+    told : str
+        What objects measure, in words, beside an answer.
+    saved : Path
+        A table is written.
+    lost : (int, int)
+        An object is followed no more: from this frame on it was not seen.
+
+    Attributes
+    ----------
+    keep : callable
+        What every request goes through in its own thread: it saves what the request does.
+    restoring : SessionFile or None
+        The session that is being reopened.
     """
 
     started = Signal(str)
@@ -86,6 +125,12 @@ class Workbench(QObject):
     label_selected = Signal(int)
     masks_changed = Signal(object)
     recolored = Signal()
+    frames_painted = Signal(object)
+    restored = Signal(object)
+    measured = Signal(object)
+    told = Signal(str)
+    saved = Signal(object)
+    lost = Signal(int, int)
 
     def __init__(
         self, viewer: napari.Viewer, sessions: Sessions, parent: QObject | None = None
@@ -108,6 +153,8 @@ class Workbench(QObject):
         self._redraw = Redraw(viewer, self)
         self._progress: Progress | None = None
         self._strokes = Strokes(self)
+        self.keep: Callable[[Iterator[Update]], Iterator[Update]] = lambda request: request
+        self.restoring: SessionFile | None = None
 
         self._strokes.painted.connect(self._on_painted)
         self._redraw.due.connect(self._show)
@@ -118,6 +165,11 @@ class Workbench(QObject):
     def records(self) -> dict[int, ObjectRecord]:
         """The objects of the image."""
         return {} if self.objects is None else self.objects.records
+
+    @property
+    def geometry(self) -> StackGeometry | None:
+        """How the image is read as a stack, all of its frames."""
+        return self._geometry
 
     def look_at(self, image: Image | None, geometry: StackGeometry | None) -> None:
         """Take up the objects of an image."""
@@ -135,42 +187,75 @@ class Workbench(QObject):
     def segment(
         self,
         sent: Sent,
-        text: str,
-        sentence: str,
+        said: Sequence[tuple[str, str]],
         prompts: Mapping[int, FramePrompts],
         reserved: set[int],
         instances: bool = False,
     ) -> None:
         """Segment in the frame where the viewer stands; by `instances`, piece by piece."""
+        self._check_unlocked(*prompts)
         work = self._begin("Segment", sent, reserved | set(prompts))
         self._note(sent)
-        self._prompts = [{"kind": "text", "frame": sent.frame, "text": text}]
         for label, given in prompts.items():
             record = self.records.setdefault(label, ObjectRecord(label))
             record.prompts += described(given, sent.frame)
         how = (sent.closely, instances)
-        self._run(requests.segment(work, sent.frame, text, sentence, prompts, *how))
+        self._run(requests.segment(work, sent.frame, said, prompts, *how))
 
     def propagate(
-        self, sent: Sent, labels: Sequence[int], legs: Sequence[tuple[int, int, bool]]
+        self,
+        sent: Sent,
+        labels: Sequence[int],
+        legs: Sequence[tuple[int, int, bool]],
+        rule: LossRule,
     ) -> None:
         """Follow objects from the frame where the viewer stands."""
+        free = [label for label in labels if not self.records[label].locked]
+        if not free:
+            self._check_unlocked(*labels)
         work = self._begin("Propagate", sent)
         self._note(sent)
-        self._run(requests.propagate(work, labels, sent.frame, legs))
+        self._run(requests.propagate(work, free, sent.frame, legs, rule))
 
-    def ask(self, sent: Sent, question: str, look_at: Sequence[int], reserved: set[int]) -> None:
+    def ask(
+        self,
+        sent: Sent,
+        question: str,
+        look_at: Sequence[int],
+        reserved: set[int],
+        telling: Telling | None = None,
+    ) -> None:
         """Ask a question."""
         work = self._begin("Ask", sent, reserved)
         self._note(sent)
         self._prompts = [{"kind": "question", "frames": list(look_at), "text": question}]
-        self._run(requests.ask(work, question, look_at, sent.start, sent.stop))
+        self._run(requests.ask(work, question, look_at, sent.start, sent.stop, telling))
+
+    def stack(self) -> LabelledStack:
+        """The objects as they are now, to be measured."""
+        if self.objects is None or self._geometry is None or not self.records:
+            raise InputError("There are no objects to measure.", "Segment one first.")
+        return labelled(self.objects, self._geometry)
+
+    def measure(self) -> None:
+        """Measure all objects."""
+        self._beside("Measure", measure(self.stack()))
+
+    def save_table(self, path: Path) -> None:
+        """Write what all objects measure into a table."""
+        self._beside("Save table", save_table(self.stack(), path))
+
+    def _beside(self, title: str, request: Iterator[Update]) -> None:
+        """Run what changes nothing."""
+        self.started.emit(title)
+        self._run(request)
 
     def clear(self, sent: Sent) -> None:
         """Erase all objects; it can be undone."""
         work = self._begin("Clear objects", _whole(sent))
-        self.records.clear()
-        self.facts.clear()
+        for label in [label for label, record in self.records.items() if not record.locked]:
+            del self.records[label]
+            self.facts.pop(label, None)
         self._run(requests.clear(work))
 
     def set_phrases(self, object_id: int, phrases: Iterable[str]) -> None:
@@ -190,6 +275,7 @@ class Workbench(QObject):
 
     def reject(self, sent: Sent, object_id: int, frame: int) -> None:
         """Erase an object's mask in a frame: a person says that it is wrong."""
+        self._check_unlocked(object_id)
         work = self._begin("Wrong mask", _whole(sent))
         self.records[object_id].unverify(frame)
         self._run(requests.reject(work, object_id, frame))
@@ -220,6 +306,7 @@ class Workbench(QObject):
 
     def delete(self, sent: Sent, object_id: int) -> None:
         """Delete an object."""
+        self._check_unlocked(object_id)
         work = self._begin(f"Delete object {object_id}", _whole(sent))
         record = self.records.pop(object_id)
         self.facts.pop(object_id, None)
@@ -227,6 +314,7 @@ class Workbench(QObject):
 
     def merge(self, sent: Sent, object_id: int, other: int) -> None:
         """Let one object have the masks of another, too."""
+        self._check_unlocked(object_id, other)
         work = self._begin(f"Merge objects {object_id} and {other}", _whole(sent))
         gone = self.records.pop(other)
         self.records[object_id] = merged(self.records[object_id], gone)
@@ -236,6 +324,7 @@ class Workbench(QObject):
 
     def split(self, sent: Sent, object_id: int, frame: int, new: int) -> None:
         """From a frame on, let an object be another one."""
+        self._check_unlocked(object_id)
         before, after = split_at(self.records[object_id], frame, new)
         if not before.scores or not after.scores:
             raise InputError(
@@ -249,10 +338,20 @@ class Workbench(QObject):
         }
         self._run(requests.relabel(work, object_id, new, after.scores))
 
-    def rename(self, object_id: int, phrase: str) -> None:
-        """Call an object something else."""
-        self.records[object_id].phrase = phrase
+    def change(self, object_id: int, field: str, value: object) -> None:
+        """Give a field of an object's record another value; it can be undone."""
+        if self.objects is None or getattr(self.records[object_id], field) == value:
+            return
+        if field != "hidden":  # how it is looked at is no step
+            title = f"{_FIELDS[field]} of object {object_id}"
+            self.undo_stack.push(UndoStep(title, self.objects.array, self.records))
+        setattr(self.records[object_id], field, value)
         self._publish()
+
+    def set_parent(self, object_id: int, parent: int) -> None:
+        """Take note that an object came from another one by division; from none where it is 0."""
+        check_parent(self.records, object_id, parent)
+        self.change(object_id, "parent", parent)
 
     def verify(self, object_id: int, frame: int, verified: bool) -> None:
         """Take note that a person confirmed an object's mask in a frame, or no longer does."""
@@ -274,13 +373,21 @@ class Workbench(QObject):
             self.records.setdefault(label, record)  # those that had no mask yet
         self.started.emit(held.step.title)
         anew = held.why.remedy == "restart"
-        self._run(requests.going_on(self.sessions, held.request, anew=anew))
+        self._start(requests.going_on(self.sessions, held.request, anew=anew))
 
     def give_up(self) -> None:
         """Let what was interrupted be; what it has done stays."""
         if self.interruption is not None:
             self.interruption = None
             self.interruption_changed.emit()
+
+    def restore(self, file: SessionFile) -> None:
+        """Bring back the objects of a session; the file is closed where that fails."""
+        if self.objects is None:
+            raise InputError("There is no image.", "Open one first.")
+        self.restoring = file
+        self.started.emit("Reopen")
+        self._start(restored_objects(file, self.objects.array, self._geometry))
 
     def end(self) -> None:
         """Cancel what runs and free the model; a run in flight frees it when it lets go.
@@ -289,6 +396,13 @@ class Workbench(QObject):
         """
         self.runner.cancel()
         self.sessions.end()
+
+    def _check_unlocked(self, *object_ids: int) -> None:
+        locked = [i for i in object_ids if i in self.records and self.records[i].locked]
+        if locked:
+            raise InputError(
+                f"Object {', '.join(map(str, locked))} is locked.", "Unlock it in the list first."
+            )
 
     def _begin(self, title: str, sent: Sent, reserved: set[int] = frozenset()) -> Work:
         self.look_at(sent.image, sent.geometry)
@@ -306,6 +420,9 @@ class Workbench(QObject):
             self.objects.note_sent(sent.frames.mapping)
 
     def _run(self, request: Iterator[Update]) -> None:
+        self._start(self.keep(request))
+
+    def _start(self, request: Iterator[Update]) -> None:
         self.give_up()  # labels and session will not be what they were
         self._request, self._why = request, None
         self.sessions.begin_request()
@@ -319,12 +436,16 @@ class Workbench(QObject):
                 self.reasoning_grew.emit(text)
             case ConversationBegan():
                 self.conversation_began.emit()
+            case Describing(frame, text):
+                self._prompts = [{"kind": "text", "frame": frame, "text": text}]
             case ObjectFound():
                 self._on_found(update)
             case MaskWritten(frame, object_id, score, facts):
                 self.records.setdefault(object_id, ObjectRecord(object_id)).scores[frame] = score
                 self._measure(object_id, frame, facts)
                 self._redraw.soon(frame)
+            case ObjectLost(object_id, frame):
+                self.lost.emit(object_id, frame)
             case SameObject(object_id, known_as):
                 found, known = self.records.pop(object_id, None), self.records.get(known_as)
                 for phrase in found.phrases if found and known else ():
@@ -332,6 +453,14 @@ class Workbench(QObject):
                 self.object_known.emit(object_id, known_as)
             case FramesChanged(frames):
                 self._redraw.soon(*frames)
+            case Measured(facts):
+                self.measured.emit(facts)
+            case Told(text):
+                self.told.emit(text)
+            case Saved(path):
+                self.saved.emit(path)
+            case Restored(records, facts):
+                self.objects.records, self.facts = records, facts
             case Progress():
                 self._progress = update
                 self._redraw.soon()
@@ -368,9 +497,23 @@ class Workbench(QObject):
         self._step = self._writer = self._request = None
         self._show()
         self._publish()
+        if self.restoring is not None:
+            self._finish_restoring(outcome)
         self.stopped.emit(outcome)
         if self.interruption is not None:
             self.interruption_changed.emit()
+
+    def _finish_restoring(self, outcome: str) -> None:
+        file, self.restoring = self.restoring, None
+        if outcome == "done":
+            self.restored.emit(file)
+            return
+        file.close()
+        layer, image = self.objects.layer, self.objects.image
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)  # half of it is worse than nothing
+        self.objects, self.facts = ObjectLabels(self._viewer, image), {}
+        self.objects_changed.emit()
 
     def _finish(self, step: UndoStep) -> None:
         """Keep what the run did as one step; objects that got no mask are not kept."""
@@ -406,6 +549,7 @@ class Workbench(QObject):
         if self.objects is not None:
             info = self.sessions.info
             self.objects.publish(info.model, dtype=info.dtype, revision=info.revision)
+            self.objects.show_hidden()
         self.objects_changed.emit()
 
     def _attach(self) -> None:
@@ -423,7 +567,15 @@ class Workbench(QObject):
     def _on_painted(self, strokes: list[Stroke]) -> None:
         objects = self.objects
         if objects is not None and self._geometry is not None:
+            if locked := touched(strokes) & {i for i, r in objects.records.items() if r.locked}:
+                objects.layer.undo()
+                show_warning(
+                    f"Object {', '.join(map(str, sorted(locked)))} is locked: what was painted is "
+                    "taken back. Unlock it in the list to change it."
+                )
+                return
             painted = take_up(strokes, objects.array, self._geometry, objects.records)
+            self.frames_painted.emit(painted_frames(strokes, self._geometry))
             for label in painted:
                 self.facts.pop(label, None)
             self.sessions.forget(painted)
@@ -442,6 +594,9 @@ def _descriptions(prompts: Iterable[Mapping[str, Any]]) -> list[str]:
     """What the user called the objects; a whole sentence is no description."""
     texts = (prompt["text"] for prompt in prompts if prompt["kind"] == "text")
     return [text for text in texts if text and text[-1] not in ".?!"]
+
+
+_FIELDS = {"phrase": "Name", "category": "Class", "parent": "Origin", "locked": "Lock"}
 
 
 def _whole(sent: Sent) -> Sent:

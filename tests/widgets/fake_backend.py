@@ -41,6 +41,7 @@ class FakeBackend:
         self.fail_with: Failed | Exception | None = None
         self.fail_after = 0  # events
         self.room = DeviceMemory("cpu", "this computer", "float32", 12_000_000_000, 24_000_000_000)
+        self.vanished: dict[int, range] = {}  # by object: frames in which it is not seen
         self.answer = "I see <p>a cell</p> [SEG] and <p>a dot</p> [SEG]."
         self.reasoning = ""
         self._state = "idle"
@@ -210,6 +211,8 @@ class FakeSession:
                 if seen:
                     near = min(seen, key=lambda f: abs(f - frame))
                     moved = np.roll(self.masks[object_id][near], frame - near, axis=1)
+                    if frame in self._backend.vanished.get(object_id, ()):
+                        moved = np.zeros_like(moved)
                     yield self._mask(frame, object_id, moved)
             yield Progress(done, len(order), "frames")
 

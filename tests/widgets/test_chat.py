@@ -26,7 +26,9 @@ def test_an_answer_points_at_objects(dock, stack, run, qtbot, backend) -> None:
     assert call == ("ask", "what is there?", [5, 6, 7, 8, 9], True, True)
     text = widget.chat.transcript.toPlainText().replace("\xa0", " ")
     assert "what is there?" in text
-    assert " ".join(text.split()).endswith("I see a cell and a dot .")
+    answer, measured = " ".join(text.split()).split(" Measured ")
+    assert answer.endswith("I see a cell and a dot .")
+    assert "Object 1 (a cell): in 12 frames, 0 to 11; moved 11 pixel" in measured
     assert "[SEG]" not in text
     assert (labels_of(widget).data == 2).any((1, 2)).all()
     assert widget.workbench.records[2].phrase == "a dot"
@@ -110,11 +112,11 @@ def test_other_settings_begin_another_conversation(dock, stack, run, backend) ->
     widget = dock(stack)
     run(widget, lambda: widget.ask("first"))
     run(widget, lambda: widget.ask("second"))
-    assert [m.role for m in widget.chat.messages] == ["user", "model"] * 2
+    assert [m.role for m in widget.chat.messages] == ["user", "model", "measured"] * 2
     widget._viewer.layers["movie"].gamma = 0.5
     run(widget, lambda: widget.ask("third"))
-    assert [m.role for m in widget.chat.messages[4:]] == ["note", "user", "model"]
-    assert widget.chat.messages[-1].text == backend.answer
+    assert [m.role for m in widget.chat.messages[6:]] == ["note", "user", "model", "measured"]
+    assert widget.chat.messages[-2].text == backend.answer
 
 
 def test_what_is_found_is_followed_through_the_range_only(dock, stack, run, backend) -> None:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
 import pytest
+from qtpy.QtGui import QImage
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -14,6 +21,8 @@ from qtpy.QtWidgets import (
 )
 
 from tests.widgets.test_segmenting import click, draw_box
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -42,15 +51,83 @@ def test_no_text_is_cut(busy_dock, qtbot, artifacts, theme) -> None:
     widget = busy_dock
     viewer = widget._viewer
     viewer.theme = theme
-    viewer.window.resize(1400, 900)
     window = widget.window()
-    for width in (350, 450):
+    for width, size in ((350, (1280, 800)), (450, (1400, 900))):
+        viewer.window.resize(*size)
         window.resizeDocks([widget.parent()], [width], widget_orientation())
         qtbot.wait(200)
+        widget.grab().save(str(artifacts / f"dock-{theme}-{width}.png"))
         cut = [shown(child) for child in widget.findChildren(QWidget) if is_cut(child)]
         assert not cut
-        widget.grab().save(str(artifacts / f"dock-{theme}-{width}.png"))
+        assert (window.width(), window.height()) == size  # nothing forces it to be larger
     viewer.window.screenshot(str(artifacts / f"viewer-{theme}.png"), flash=False)
+
+
+_SCALED = """
+    import sys
+    import napari
+    import numpy as np
+    from qtpy.QtCore import QTimer
+    from qtpy.QtWidgets import QWidget
+    from napari_sa2va.widgets import Sa2VAWidget
+    from tests.widgets.fake_backend import FakeBackend
+    from tests.widgets.test_looks import is_cut, shown
+
+    viewer = napari.Viewer()
+    viewer.window.resize(1400, 900)
+    viewer.add_image(np.zeros((12, 48, 64), np.uint8), name="movie")
+    dock = Sa2VAWidget(viewer, FakeBackend())
+    viewer.window.add_dock_widget(dock)
+    dock.prompts.text.setText("all cells")
+    dock.segment()
+
+    def look():
+        print([shown(child) for child in dock.findChildren(QWidget) if is_cut(child)])
+        dock.grab().save(sys.argv[1])
+        viewer.close()
+
+    dock.workbench.stopped.connect(lambda _: QTimer.singleShot(300, look))
+    napari.run()
+"""
+
+
+@pytest.mark.slow  # the scale is that of a whole process
+def test_no_text_is_cut_on_a_screen_of_twice_the_pixels(artifacts) -> None:
+    picture = artifacts / "dock-2x.png"
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(_SCALED), str(picture)],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        env=os.environ | {"QT_SCALE_FACTOR": "2", "PYTHONPATH": str(REPOSITORY)},
+        check=True,
+    )
+    assert found.stdout.strip().splitlines()[-1] == "[]"
+    assert QImage(str(picture)).width() >= 2 * 340
+
+
+def test_a_button_that_is_off_says_why(dock, stack, run) -> None:
+    widget = dock(stack)
+    off = [
+        child
+        for panel in (widget.runs, widget.objects)
+        for child in panel.findChildren(QAbstractButton)
+        if not child.isEnabled() and child.isVisibleTo(widget) and shown(child)
+    ]
+    assert {shown(child) for child in off} >= {"Undo", "Redo", "Cancel", "Clear objects"}
+    assert not [shown(child) for child in off if "Off now: " not in child.toolTip()]
+    assert "there are no objects yet" in widget.runs.both.toolTip()
+    widget.prompts.text.setText("all cells")
+    run(widget, widget.segment)
+    assert "Off now" not in widget.runs.both.toolTip()
+
+
+def test_the_keys_are_listed(dock) -> None:
+    from napari_sa2va.widgets._keys import KEYS, KeysButton
+
+    (button,) = dock().findChildren(KeysButton)
+    listed = [action.text() for action in button.menu().actions()]
+    assert listed == [f"{key}: {what}" for key, what in KEYS]
 
 
 def widget_orientation():
@@ -91,12 +168,16 @@ def test_everything_says_what_it_does(dock, stack) -> None:
 def test_tab_goes_from_top_to_bottom(dock, stack) -> None:
     widget = dock(stack, show=True)
     order = [
+        widget.session_line.reopen,
         widget.picker.layers,
         widget.picker.axis,
         widget.prompts.text,
         widget.prompts.points,
         widget.runs.segment,
+        widget.runs.if_lost,
+        widget.runs.undo,
         widget.table,
+        widget.objects.measure,
         widget.chat.input,
         widget.chat.send,
     ]

@@ -1,0 +1,309 @@
+"""What is done is saved by itself, and goes on where it ended: also after a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_sa2va.io.session_file import SUFFIX, SessionFile
+from tests.widgets.test_segmenting import click, draw_box, labels_of
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def movie(tmp_path, stack) -> Path:
+    path = tmp_path / "movie.tif"
+    tifffile.imwrite(path, stack, metadata={"axes": "TYX"})
+    return path
+
+
+@pytest.fixture
+def open_movie(dock, movie):
+    """The dock beside a movie that came from a file, as File > Open gives it."""
+
+    def open_it(path: Path = movie):
+        widget = dock()
+        widget._viewer.open(path, plugin="napari")
+        widget._viewer.dims.set_current_step(0, 0)
+        return widget
+
+    return open_it
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Saves all of a dock, and gives a copy of its session, to look into."""
+    copies = []
+
+    def save(widget) -> SessionFile:
+        widget.autosave.save()
+        widget.autosave.wait()
+        copy = tmp_path / f"copy {len(copies)}{SUFFIX}"
+        copy.write_bytes(widget.autosave.path.read_bytes())
+        copies.append(SessionFile(copy))
+        return copies[-1]
+
+    yield save
+    for copy in copies:
+        copy.close()
+
+
+def close(widget) -> None:
+    widget.autosave.end()
+    widget.autosave.wait()
+
+
+def told(records) -> dict:
+    return {label: asdict(record) for label, record in records.items()}
+
+
+def test_nothing_is_saved_before_something_is_done(open_movie, movie, qtbot) -> None:
+    widget = open_movie()
+    widget.autosave.save()
+    assert widget.autosave.path is None
+    assert not list(movie.parent.glob(f"*{SUFFIX}"))
+
+
+def test_all_comes_back_tomorrow(open_movie, movie, run, qtbot, backend, saved) -> None:
+    widget = open_movie()
+    image = widget.picker.image
+    image.colormap, image.gamma, image.contrast_limits = "magenta", 0.7, (50, 4100)
+    click(widget, (0, 28, 44))
+    run(widget, widget.segment)
+    widget.new_object()
+    draw_box(widget, 2, 4, 6, 12, 14)
+    widget._viewer.dims.set_current_step(0, 2)
+    run(widget, widget.segment)
+    run(widget, lambda: widget.propagate("both"))
+    backend.answer = "It is <p>a dot</p> [SEG]."
+    run(widget, lambda: widget.ask("What is it?"))
+    widget.workbench.change(1, "phrase", "별")
+    widget.workbench.change(2, "category", "세포")
+    widget.workbench.change(2, "hidden", True)
+    widget.workbench.verify(1, 4, True)
+    labels_of(widget).data_setitem((np.array([7]), np.array([40]), np.array([3])), 2)
+    qtbot.wait(50)
+    click(widget, (5, 9, 9))
+    widget.picker.last.setValue(9)
+    widget._viewer.dims.set_current_step(0, 6)
+    expected = labels_of(widget).data.copy()
+    records, facts = told(widget.workbench.records), dict(widget.workbench.facts)
+    messages = widget.chat.messages
+    close(widget)
+    path = movie.with_name(f"movie.tif{SUFFIX}")
+
+    again = next_day(widget, backend)
+    run(again, lambda: again.reopen(path))
+    assert np.array_equal(labels_of(again).data, expected)
+    assert told(again.workbench.records) == records
+    assert again.workbench.facts == facts
+    assert again.chat.messages == messages
+    image = again.picker.image
+    assert (image.name, image.gamma, image.contrast_limits) == ("movie", 0.7, [50, 4100])
+    assert image.colormap.name == "magenta"
+    assert again._viewer.dims.current_step[0] == 6
+    assert again.picker.last.value() == 9
+    points = again.prompting.layers.points(image)
+    assert points.data.tolist() == [[0, 28, 44], [5, 9, 9]]
+    assert again.prompting.layers.boxes(image).features["object"].tolist() == [2]
+    # Prompts that were used are not used again; the one that was drawn last is new.
+    again._viewer.dims.set_current_step(0, 5)
+    run(again, again.segment)
+    assert [call[2] for call in backend.sessions[-1].calls if call[3]] == [5]
+    # It goes on in the same file.
+    again.delete_object(1)
+    qtbot.waitUntil(lambda: not again.workbench.runner.is_running)
+    assert 1 not in saved(again).objects()[0]
+    assert again.autosave.path == path
+
+
+def next_day(widget, backend):
+    """The same viewer on the next day: nothing is in it."""
+    widget._viewer.layers.clear()
+    widget.close()
+    from napari_sa2va.widgets import Sa2VAWidget
+
+    again = Sa2VAWidget(widget._viewer, backend)
+    widget._viewer.window.add_dock_widget(again, name="again")
+    return again
+
+
+def test_what_was_saved_before_is_never_overwritten(open_movie, movie, run, saved) -> None:
+    old = movie.with_name(f"movie.tif{SUFFIX}")
+    old.write_bytes(b"yesterday")
+    widget = open_movie()
+    click(widget, (0, 28, 44))
+    run(widget, widget.segment)
+    saved(widget)
+    assert old.read_bytes() == b"yesterday"
+    assert widget.autosave.path.name == f"movie.tif 2{SUFFIX}"
+    widget._offer_sessions()
+    offered = [action.text() for action in widget.session_line.menu.actions()]
+    assert any(text.startswith(f"movie.tif{SUFFIX} ") for text in offered)
+
+
+def test_what_is_painted_is_saved_soon(dock, stack, run, qtbot, saved) -> None:
+    widget = dock(stack)
+    click(widget, (0, 28, 44))
+    run(widget, widget.segment)
+    layer = labels_of(widget)
+    layer.data_setitem((np.array([3, 3]), np.array([5, 6]), np.array([7, 7])), 9)
+    qtbot.wait(50)
+    file = saved(widget)
+    plane = np.zeros(layer.data.shape[1:], layer.data.dtype)
+    file.read_plane(3, plane)
+    assert np.argwhere(plane == 9).tolist() == [[5, 7], [6, 7]]
+    assert file.objects()[0][9].verified_frames == [3]
+    widget._viewer.dims.set_current_step(0, 1)
+    layer.refresh()
+    layer.undo()  # napari's own, of a stroke in another frame
+    file = saved(widget)
+    assert 3 not in file.planes
+
+
+def test_undo_and_clear_reach_the_file(dock, stack, run, saved) -> None:
+    widget = dock(stack)
+    click(widget, (0, 28, 44))
+    run(widget, widget.segment)
+    run(widget, lambda: widget.propagate("forward"))
+    assert saved(widget).planes == list(range(12))
+    run(widget, widget.workbench.undo)
+    file = saved(widget)
+    assert file.planes == [0]
+    assert sorted(file.objects()[0][1].scores) == [0]
+    run(widget, widget.clear_objects)
+    file = saved(widget)
+    assert (file.planes, file.objects()) == ([], ({}, {}))
+
+
+def test_objects_in_the_way_are_kept(open_movie, run, notes, saved) -> None:
+    widget = open_movie()
+    click(widget, (0, 28, 44))
+    run(widget, widget.segment)
+    file = saved(widget)
+    file.close()
+    before = labels_of(widget).data.copy()
+    widget.reopen(file.path)
+    assert "has objects already" in notes[-1]
+    assert np.array_equal(labels_of(widget).data, before)
+
+
+def test_a_folder_that_cannot_be_written_gives_way(tmp_path, stack) -> None:
+    from napari_sa2va.widgets._session_book import SessionBook, own_folder
+
+    missing = tmp_path / "gone" / "movie.tif"
+    book = SessionBook(missing, "movie", np.zeros((2, 4, 4), np.uint16))
+    book.save({"chat": []}, {})
+    assert book.problem == ""
+    assert book.path.parent == own_folder()
+    book.close()
+
+
+def test_what_cannot_be_saved_is_said(tmp_path, monkeypatch) -> None:
+    from napari_sa2va.widgets._session_book import SessionBook
+
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    monkeypatch.setenv("NAPARI_SA2VA_DATA", str(blocked))
+    book = SessionBook(None, "movie", np.zeros((2, 4, 4), np.uint16))
+    book.save({"chat": []}, {})
+    assert book.problem
+    monkeypatch.setenv("NAPARI_SA2VA_DATA", str(tmp_path))
+    book.save({"chat": []}, {})
+    assert book.problem == ""
+    book.close()
+
+
+_ANNOTATOR = """
+    import sys
+    from pathlib import Path
+    import napari
+    from qtpy.QtCore import QTimer
+    from napari_sa2va.widgets import Sa2VAWidget
+    from tests.widgets.fake_backend import FakeBackend
+
+    viewer = napari.Viewer()
+    viewer.open(sys.argv[1], plugin="napari")
+    viewer.dims.set_current_step(0, 0)
+    dock = Sa2VAWidget(viewer, FakeBackend(delay=0.1))
+    viewer.window.add_dock_widget(dock)
+    dock.add_points()
+    dock.prompting.layers.points(dock.picker.image).add((0, 28, 44))
+
+    def follow(outcome):
+        dock.workbench.stopped.disconnect(follow)
+        QTimer.singleShot(0, lambda: dock.propagate("forward"))
+
+    def tell(update):
+        if type(update).__name__ == "Progress" and update.what == "frames":
+            print("frame", update.done - 1, flush=True)
+
+    dock.workbench.runner.updated.connect(tell)
+    dock.workbench.stopped.connect(follow)
+    dock.segment()
+    napari.run()
+"""
+
+
+@pytest.mark.slow  # starts a napari of its own
+def test_killed_in_mid_propagation(movie, open_movie, run, qtbot) -> None:
+    """A real napari, killed without a word while it follows an object."""
+    code = textwrap.dedent(_ANNOTATOR)
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-W", "ignore", "-c", code, str(movie)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment, cwd=REPOSITORY
+    ) as child:
+        told = []
+        for line in child.stdout:
+            if line.startswith("frame"):
+                told.append(int(line.split()[1]))
+            if told and told[-1] == 6:
+                os.kill(child.pid, signal.SIGKILL)
+                break
+        told += [int(line.split()[1]) for line in child.stdout if line.startswith("frame")]
+    assert child.returncode == -signal.SIGKILL
+    done = max(told)
+    assert done < 11  # it was in the middle
+
+    path = movie.with_name(f"movie.tif{SUFFIX}")
+    widget = open_movie()
+    assert run(widget, lambda: widget.reopen(path)) == "done"
+    labels, record = labels_of(widget).data, widget.workbench.records[1]
+    for frame in range(done + 1):
+        assert (labels[frame] == 1).sum() == 64
+        assert record.scores[frame] == pytest.approx(0.9)
+        assert widget.workbench.facts[1][frame].area == 64
+    assert sorted(record.scores) == list(range(len(record.scores)))
+    assert record.prompts == [{"kind": "point", "frame": 0, "y": 28.0, "x": 44.0, "positive": True}]
+    widget._viewer.dims.set_current_step(0, done)
+    assert run(widget, lambda: widget.propagate("forward")) == "done"
+    assert sorted(widget.workbench.records[1].scores) == list(range(12))
+
+
+def test_napari_opens_a_session(dock, stack, run, saved, npe2pm) -> None:
+    """File > Open, or a drop on the viewer: the dock that is there takes it."""
+    from npe2 import PluginManifest
+
+    widget = dock(stack)
+    click(widget, (0, 28, 44))
+    run(widget, widget.segment)
+    expected = labels_of(widget).data.copy()
+    file = saved(widget)
+    file.close()
+    viewer = widget._viewer
+    viewer.layers.remove(labels_of(widget))
+    manifest = PluginManifest.from_file(REPOSITORY / "napari_sa2va" / "napari.yaml")
+    with npe2pm.tmp_plugin(manifest=manifest):
+        run(widget, lambda: viewer.open(file.path, plugin="napari-sa2va"))
+    assert np.array_equal(labels_of(widget).data, expected)
