@@ -81,9 +81,9 @@ class Receiving:
                 return Mask(frame, object_id, mask, score)
             case SentProgress(done, total, what):
                 return Progress(done, total, what)
-            case SentFinished(None):
-                return Finished()
-            case SentFinished(str(text), reasoning):
+            case SentFinished(text, reasoning):
+                if text is None:
+                    return Finished()
                 return Finished(Answer(text, list(self._objects.values()), reasoning))
             case SentFailed(message, hint, remedy):
                 return Failed(message, hint, remedy)
