@@ -39,10 +39,10 @@ def pack_frame(
     index: int, pixels: Pixels, key: bytes, *, compress: bool
 ) -> Iterator[Frame | FramePart]:
     """A frame's planes as messages."""
-    data = memoryview(pixels.reshape(-1).data)
+    data = pixels.tobytes()
     if compress:
-        data = memoryview(imagecodecs.zstd_encode(data, level=_LEVEL))
-    parts = [bytes(data[i : i + PART_BYTES]) for i in range(0, len(data), PART_BYTES)]
+        data = bytes(imagecodecs.zstd_encode(data, level=_LEVEL))
+    parts = [data[i : i + PART_BYTES] for i in range(0, len(data), PART_BYTES)]
     codec, planes = ("zstd" if compress else "raw"), (1 if pixels.ndim == 2 else 3)
     yield Frame(index, key, codec, planes, len(data), parts[0])  # type: ignore[arg-type]
     yield from map(FramePart, parts[1:])
