@@ -228,6 +228,7 @@ def test_prompts_are_seen_where_they_lie_in_coarse_frames() -> None:
     assert seen.box == BoxPrompt(5, 25, 10, 35)
 
 
+@pytest.mark.slow  # napari draws 8192 x 8192 labels
 def test_a_region_of_a_huge_image_from_the_dock(dock, run, backend, monkeypatch) -> None:
     monkeypatch.setattr(label_store, "IN_MEMORY", 0)
     levels = [Drawn(side, factor) for side, factor in ((8192, 1), (2048, 4), (512, 16))]
