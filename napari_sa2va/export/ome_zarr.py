@@ -142,7 +142,7 @@ def _halved(values: Any) -> Any:
     padding = [(0, height % 2), (0, width % 2), *[(0, 0)] * (values.ndim - 2)]
     padded = np.pad(values, padding, mode="edge")
     quarters = [padded[y::2, x::2].astype(np.float64) for y in (0, 1) for x in (0, 1)]
-    mean = sum(quarters) / 4
+    mean = np.mean(quarters, axis=0)
     return mean.astype(values.dtype) if values.dtype.kind == "f" else np.rint(mean)
 
 

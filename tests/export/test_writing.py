@@ -303,6 +303,14 @@ def test_sixteen_bits_are_kept_or_rendered(tmp_path: Path) -> None:
         export.write(stack(), tmp_path / "no", "davis", depth="kept")
 
 
+@pytest.mark.parametrize("name", ["ome-zarr", "ome-zarr-0.4"])
+def test_colours_come_back_from_ome_zarr(name: str, tmp_path: Path) -> None:
+    colours = np.random.default_rng(0).integers(0, 255, (*LABELS.shape, 3)).astype(np.uint8)
+    labelled = LabelledStack(LABELS, images=ArrayFrames(colours))
+    (back,) = export.read(export.write(labelled, tmp_path / "out.ome.zarr", name))
+    np.testing.assert_array_equal(back.images.frame(2), colours[2])
+
+
 def test_options_are_checked(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There is no format 'coko'"):
         export.write(stack(), tmp_path / "out", "coko")

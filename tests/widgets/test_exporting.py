@@ -6,12 +6,14 @@ import threading
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from PIL import Image
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QSpinBox, QWidget
 
 from napari_sa2va import export
 from napari_sa2va.export.registry import FORMATS
+from napari_sa2va.widgets._export_layers import layer_as_stack
 from napari_sa2va.widgets._export_window import OverwriteQuestion
 from tests.widgets.test_looks import is_cut, shown
 from tests.widgets.test_segmenting import labels_of
@@ -39,8 +41,9 @@ def question_of(window) -> OverwriteQuestion:
     return window.findChild(OverwriteQuestion)
 
 
-def test_what_the_form_says_is_written(exporting, run, stack, tmp_path) -> None:
+def test_what_the_form_says_is_written(exporting, run, qtbot, stack, artifacts, tmp_path) -> None:
     window, records = exporting.exporting.window, exporting.workbench.records
+    check_looks(exporting, qtbot, artifacts)
     records[1].category = "cell"
     exporting.workbench.verify(1, 4, True)
     window.shown.emit()
@@ -70,23 +73,34 @@ def test_what_the_form_says_is_written(exporting, run, stack, tmp_path) -> None:
     assert run(exporting, window.export.click) == "done"
     assert np.load(tmp_path / "labels.npy").shape == (1, 48, 64)
 
-
-def test_images_are_written_as_the_model_sees_them(exporting, run, tmp_path) -> None:
+    # As the model sees them.
     exporting._viewer.layers["movie"].colormap = "red"
-    window = exporting.exporting.window
-    choose(window, "yolo", tmp_path / "out")
+    window.classes.clear()
+    window.verified.setChecked(False)
+    window.depth.setCurrentIndex(window.depth.findData("rendered"))
+    choose(window, "yolo", tmp_path / "yolo")
     assert window.images.model().item(1).text() == "Referenced"
     assert not window.images.model().item(1).isEnabled(), "YOLO finds images by their place"
     window.split.setCurrentIndex(window.split.findData("frame"))
     assert run(exporting, window.export.click) == "done"
-    files = sorted((tmp_path / "out" / "images").rglob("*.png"))
+    files = sorted((tmp_path / "yolo" / "images").rglob("*.png"))
     assert {file.parent.name for file in files} == {"train", "val", "test"}
     seen = np.array(Image.open(files[-1]))
     assert seen[..., 0].max() > 200
     assert seen[..., 1:].max() == 0
 
 
-def test_an_existing_target_is_asked_about(exporting, run, qtbot, tmp_path) -> None:
+def test_nothing_is_lost(exporting, run, qtbot, monkeypatch, tmp_path) -> None:
+    for number, check in enumerate((check_existing_target, check_errors)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        check(exporting, run, qtbot, folder)
+    (tmp_path / "cancelled").mkdir()
+    check_cancel(exporting, run, monkeypatch, tmp_path / "cancelled")
+
+
+def check_existing_target(exporting, run, qtbot, tmp_path) -> None:
+    """It is asked about."""
     window, mine = exporting.exporting.window, tmp_path / "labels.tif"
     mine.write_bytes(b"mine")
     choose(window, "tiff", mine)
@@ -112,7 +126,8 @@ WRONG = (
 )
 
 
-def test_an_error_is_one_sentence_and_writes_nothing(exporting, qtbot, tmp_path) -> None:
+def check_errors(exporting, run, qtbot, tmp_path) -> None:
+    """They are one sentence, and nothing is written."""
     window = exporting.exporting.window
     (tmp_path / "mine.txt").write_text("mine")
     for change, said in WRONG:
@@ -125,7 +140,8 @@ def test_an_error_is_one_sentence_and_writes_nothing(exporting, qtbot, tmp_path)
         assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_it_is_cancelled_and_leaves_nothing(exporting, run, monkeypatch, tmp_path) -> None:
+def check_cancel(exporting, run, monkeypatch, tmp_path) -> None:
+    """It runs off the Qt thread, and leaves nothing."""
     window, layer = exporting.exporting.window, labels_of(exporting)
     started, cancelled, threads = threading.Event(), threading.Event(), set()
 
@@ -137,6 +153,9 @@ def test_it_is_cancelled_and_leaves_nothing(exporting, run, monkeypatch, tmp_pat
 
     monkeypatch.setattr("napari_sa2va.widgets._export_layers._LayerImages.frame", frame)
     choose(window, "davis", tmp_path / "out")
+    window.classes.clear()
+    window.verified.setChecked(False)
+    window.layers.item(0).setCheckState(Qt.CheckState.Checked)
 
     def start_and_cancel() -> None:
         window.export.click()
@@ -154,33 +173,30 @@ def test_it_is_cancelled_and_leaves_nothing(exporting, run, monkeypatch, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_foreign_labels_of_four_axes_are_exported_where_the_sliders_stand(
-    exporting, run, tmp_path
-) -> None:
-    viewer, window = exporting._viewer, exporting.exporting.window
-    labels = np.zeros((2, 5, 9, 7), np.uint8)
-    labels[1, 3, 2:4, 1:6] = 9
-    viewer.add_labels(labels, name="theirs", scale=(1, 2, 0.5, 0.5))
+def test_foreign_labels_of_four_axes_are_taken_where_the_sliders_stand() -> None:
+    viewer = ViewerModel()
+    data = np.zeros((2, 5, 9, 7), np.uint8)
+    data[1, 3, 2:4, 1:6] = 9
+    labels = viewer.add_labels(data, name="theirs", scale=(1, 2, 0.5, 0.5))
     viewer.dims.set_point(0, 1)
-    viewer.dims.set_current_step(1, 0)
-    exporting.exporting.open()
-    window.shown.emit()
-    for row in range(window.layers.count()):
-        theirs = window.layers.item(row).text() == "theirs, without an image"
-        state = Qt.CheckState.Checked if theirs else Qt.CheckState.Unchecked
-        window.layers.item(row).setCheckState(state)
-    assert not window.images.isEnabled()
-    choose(window, "coco", tmp_path / "out")
-    assert run(exporting, window.export.click) == "done"
-    (back,) = export.read(tmp_path / "out")
-    assert back.shape == (5, 9, 7)
-    assert back.mapping.scale == (2, 0.5, 0.5)
-    np.testing.assert_array_equal(back.planes(3)[0], labels[1, 3])
+    stack = layer_as_stack(viewer, labels, 1)
+    assert (stack.name, stack.shape, stack.images) == ("theirs", (5, 9, 7), None)
+    assert stack.mapping.scale == (2, 0.5, 0.5)
+    np.testing.assert_array_equal(stack.planes(3)[0], data[1, 3])
+    image = viewer.add_image(np.zeros((2, 5, 9, 7, 3), np.uint8), rgb=True)
+    image.data[1, 3, 4, 5] = 1, 2, 3
+    viewer.dims.order = (0, 1, 3, 2)  # turned on the screen
+    stack = layer_as_stack(viewer, labels, 1)
+    assert stack.shape == (5, 7, 9)
+    assert stack.images is not None
+    assert stack.images.values(3)[5, 4].tolist() == [1, 2, 3]
+    assert stack.images.frame(3)[5, 4].tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(stack.planes(3)[0], data[1, 3].T)
 
 
-def test_the_window_in_both_themes(exporting, qtbot, artifacts, tmp_path) -> None:
+def check_looks(exporting, qtbot, artifacts) -> None:
+    """No text is cut in either theme, and everything says what it does."""
     window = exporting.exporting.window
-    choose(window, "coco", tmp_path / "out")
     for theme in ("dark", "light"):
         exporting._viewer.theme = theme
         qtbot.wait(100)

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QWidget
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.widgets._expression_table import Pair
 from napari_sa2va.widgets._expressions_panel import ExpressionsPanel
+from napari_sa2va.widgets._sent import THIS_FRAME
 from tests.widgets.test_looks import is_cut, shown
 from tests.widgets.test_segmenting import labels_of
 
@@ -107,24 +108,23 @@ def test_an_object_without_a_phrase_gets_one(panel) -> None:
     assert panel.records[5].phrases == []
 
 
-def test_words_of_prompts_and_chat_become_expressions(dock, stack, run, backend) -> None:
-    widget = dock(stack)
-    widget.prompts.text.setText("bright things")
-    run(widget, widget.segment)
-    assert widget.workbench.records[1].phrases == ["a cell", "bright things"]
-    backend.answer = "I see <p>the upper square</p> [SEG]."
-    run(widget, lambda: widget.ask("Where is the upper one?"))
-    assert widget.workbench.records[1].phrases == ["a cell", "bright things", "the upper square"]
-    assert widget.workbench.records[2].phrases == ["a dot", "bright things"]
-
-
-def test_judging_in_the_viewer(dock, stack, run, qtbot, artifacts) -> None:
+def test_in_the_viewer(dock, stack, run, backend, qtbot, artifacts) -> None:
+    """Words of prompts and chat become expressions; they are judged beside their masks."""
     widget = dock(stack, show=True)
     viewer = widget._viewer
     viewer.window.resize(1400, 900)
     viewer.dims.set_current_step(0, 3)
     widget.prompts.text.setText("bright things")
     run(widget, widget.segment)
+    records = widget.workbench.records
+    assert records[1].phrases == ["a cell", "bright things"]
+    backend.answer = "I see <p>the upper square</p> [SEG]."
+    widget.chat.look_at.setCurrentText(THIS_FRAME)
+    widget.picker.last.setValue(3)
+    widget.picker.first.setValue(3)
+    run(widget, lambda: widget.ask("Where is the upper one?"))
+    assert records[1].phrases == ["a cell", "bright things", "the upper square"]
+    assert records[2].phrases == ["a dot", "bright things"]
     viewer.dims.set_current_step(0, 8)
     qtbot.mouseClick(widget.objects.expressions, Qt.MouseButton.LeftButton)
     panel = widget.expressing.panel
@@ -136,15 +136,13 @@ def test_judging_in_the_viewer(dock, stack, run, qtbot, artifacts) -> None:
     colors = [widget.workbench.objects.color(label) for label in (1, 2)]
     assert (0.0, 0.0, 0.0) not in colors
     assert layer.show_selected_label
-    panel.fits.click()
-    panel.unfit.click()
+    for button in (panel.fits, panel.unfit, panel.fits):
+        button.click()
     assert layer.selected_label == 2
-    record = widget.workbench.records[1]
-    assert record.verified_expressions == ["a cell"]
-    assert record.verifications[-1]["by"] == getuser()
     stored = layer.metadata["sa2va"]["objects"][1]
-    assert stored["verified_expressions"] == ["a cell"]
-    assert [it["fits"] for it in stored["verifications"]] == [True, False]
+    assert stored["verified_expressions"] == ["a cell", "the upper square"]
+    assert [it["fits"] for it in stored["verifications"]] == [True, False, True]
+    assert {it["by"] for it in stored["verifications"]} == {getuser()}
     for theme in ("dark", "light"):
         viewer.theme = theme
         qtbot.wait(100)
