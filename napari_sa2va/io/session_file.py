@@ -202,7 +202,7 @@ class SessionFile:
             for x in range(0, labels.shape[1], _TILE):
                 tile = labels[y : y + _TILE, x : x + _TILE]
                 if tile.any():
-                    rows.append((plane, y, x, zlib.compress(np.ascontiguousarray(tile).data, 1)))
+                    rows.append((plane, y, x, zlib.compress(tile.tobytes(), 1)))
         with self.together():
             self._database.execute("DELETE FROM tiles WHERE plane = ?", (plane,))
             self._database.executemany("INSERT INTO tiles VALUES (?, ?, ?, ?)", rows)

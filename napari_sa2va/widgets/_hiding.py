@@ -31,7 +31,7 @@ class Hiding:
         self._look()
         if object_id == self._own.background_value:
             return None
-        return self._own.map(object_id)
+        return _mapped(self._own, object_id)
 
     def hide(self, hidden: Collection[int], object_ids: Collection[int]) -> None:
         """Hide these of the objects that there are."""
@@ -53,6 +53,17 @@ class Hiding:
         from napari.utils import DirectLabelColormap
 
         colors = {None: _OTHERS, 0: (0.0, 0.0, 0.0, 0.0)}
-        colors |= {label: tuple(self._own.map(label)) for label in object_ids}
+        colors |= {label: tuple(_mapped(self._own, label)) for label in object_ids}
         colors |= dict.fromkeys(hidden, (0.0, 0.0, 0.0, 0.0))
         return DirectLabelColormap(color_dict=colors)
+
+
+def _mapped(colormap: Any, object_id: int) -> Any:
+    """A colour as it is while no object is shown alone."""
+    alone = colormap.use_selection
+    with colormap.events.blocker_all():  # nobody is to draw it so
+        colormap.use_selection = False
+        try:
+            return colormap.map(object_id)
+        finally:
+            colormap.use_selection = alone

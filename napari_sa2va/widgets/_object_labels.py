@@ -192,17 +192,6 @@ def find_labels(viewer: napari.Viewer, image: Image) -> Labels | None:
     return None
 
 
-def _color(layer: Labels, object_id: int) -> Any:
-    colormap = layer.colormap
-    alone = colormap.use_selection
-    with colormap.events.blocker_all():  # nobody is to draw it so
-        colormap.use_selection = False
-        try:
-            return colormap.map(object_id)
-        finally:
-            colormap.use_selection = alone
-
-
 def present_frames(record: ObjectRecord) -> list[int]:
     """The frames in which an object is judged to be present."""
     return sorted(frame for frame, score in record.scores.items() if score > 0)
