@@ -19,7 +19,7 @@ from napari_sa2va.backend.client import RemoteBackend
 from napari_sa2va.backend.local import LocalBackend
 from napari_sa2va.backend.process import ChildConnector, ChildSettings, Rendezvous, runtime_folder
 from napari_sa2va.core.errors import BackendError
-from napari_sa2va.core.events import Failed, Mask, Progress
+from napari_sa2va.core.events import Failed, Mask
 from napari_sa2va.core.options import LoadOptions
 from tests.backend.serving import assert_same, wait_for
 
@@ -124,26 +124,6 @@ def test_a_killed_child_leaves_what_was_done_and_resumes(
         reference = LocalBackend(str(tiny_folder), LoadOptions("cpu", "float32")).open(stack)
         list(reference.segment(1, 0, box=BOX))
         assert_same(seen, list(reference.propagate()))
-
-
-@pytest.mark.slow  # two processes that import torch, and seconds without use
-def test_an_unused_child_ends_and_the_next_request_starts_another(
-    settings: Callable[..., ChildSettings], tiny_folder: Path, stack: np.ndarray
-) -> None:
-    connector = ChildConnector(settings(idle_seconds=5.0, linger_seconds=2.0))
-    with closing(RemoteBackend(connector, str(tiny_folder))) as backend:
-        room = backend.memory()  # before a model is loaded
-        assert (room.name, room.device) == ("this computer", "cpu")
-        assert room.total == psutil.virtual_memory().total
-        session = backend.open(stack)
-        first = list(session.segment(1, 0, box=BOX))
-        wait_for(lambda: not children())
-        assert backend.info.state == "idle"  # nothing was lost
-        again = [e for e in session.segment(2, 0, box=BOX) if not isinstance(e, Progress)]
-        assert backend.info.state == "ready"
-        masks = [event.mask for event in (*first, *again) if isinstance(event, Mask)]
-        np.testing.assert_array_equal(*masks)
-        session.close()
 
 
 def test_a_child_that_cannot_start_says_so(
