@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -101,7 +102,10 @@ class Rendezvous:
 def runtime_folder() -> Path:
     """The folder of sockets, locks and logs; only its user can enter it."""
     named = os.environ.get("NAPARI_SA2VA_RUNTIME")
-    folder = Path(named) if named else platformdirs.user_runtime_path("napari-sa2va")
+    with warnings.catch_warnings():
+        # That XDG_RUNTIME_DIR is not set: what is taken instead is looked at below.
+        warnings.simplefilter("ignore")
+        folder = Path(named) if named else platformdirs.user_runtime_path("napari-sa2va")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()
