@@ -7,6 +7,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_sa2va.widgets._object_labels import find_labels
+from napari_sa2va.widgets._object_table import HEADERS
 
 CLICKED = (0, 28, 44)
 
@@ -330,7 +331,8 @@ def test_the_list_of_objects(dock, stack, run, qtbot) -> None:
     click(widget, (3, 40, 40))
     run(widget, widget.segment)
     model = widget.table.objects
-    rows = [[model.index(r, c).data() for c in range(4)] for r in range(3)]
+    columns = [HEADERS.index(name) for name in ("Object", "Phrase", "Score", "Frames")]
+    rows = [[model.index(r, c).data() for c in columns] for r in range(3)]
     assert rows == [
         ["1", "a cell", "0.90", "0"],
         ["2", "a dot", "0.90", "0"],
