@@ -28,6 +28,7 @@ from napari_sa2va.backend.connectors import ServerConnector
 from napari_sa2va.backend.local import LocalBackend
 from napari_sa2va.backend.process import ChildConnector, ChildSettings
 from napari_sa2va.core.events import Failed, Mask
+from napari_sa2va.core.options import LoadOptions
 
 LOCAL, CHILD, TLS = "this process", "child process", "loopback TLS"
 
@@ -107,7 +108,7 @@ def main() -> None:
                 return RemoteBackend(ChildConnector(settings))
             return RemoteBackend(ServerConnector(server.url, certificate=server.certificate))
 
-        local = opened.enter_context(closing(LocalBackend(device="cpu")))
+        local = opened.enter_context(closing(LocalBackend(options=LoadOptions("cpu"))))
         # Keeps the child alive between two measurements.
         keeper = opened.enter_context(closing(make(CHILD)))
         backends: dict[str, Any] = {LOCAL: local, CHILD: keeper, TLS: make(TLS)}

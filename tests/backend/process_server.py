@@ -17,6 +17,7 @@ from napari_sa2va.backend.guard import LOOPBACK_HOSTS
 from napari_sa2va.backend.limits import Limits
 from napari_sa2va.backend.serve import Service, listen
 from napari_sa2va.backend.sessions import Sessions
+from napari_sa2va.core.options import LoadOptions
 from tests.backend.fake_engine import FakeEngine, FakeSession
 from tests.backend.serving import TOKEN
 
@@ -30,7 +31,9 @@ def main(settings: dict[str, Any]) -> None:
         napari_sa2va.load = lambda *_: engine  # type: ignore[assignment,return-value]
     elif settings.get("full"):
         fill(Path(settings["full"]))
-    sessions = Sessions([model], "cpu", "float32", (), Limits(**settings.get("limits", {})))
+    sessions = Sessions(
+        [model], LoadOptions("cpu", "float32"), (), Limits(**settings.get("limits", {}))
+    )
     sessions.metrics.gauge("session_threads", "Threads that work for sessions", session_threads)
     service = Service(sessions, token=TOKEN, hosts=LOOPBACK_HOSTS)
     with listen("127.0.0.1", settings["port"]) as listening:

@@ -29,6 +29,7 @@ from napari_sa2va.backend.local import LocalBackend
 from napari_sa2va.backend.process import ChildConnector, ChildSettings
 from napari_sa2va.backend.protocol import Refused, Resume
 from napari_sa2va.core.events import Event, Failed, Finished, Mask
+from napari_sa2va.core.options import LoadOptions
 from tests.backend.fake_engine import FakeEngine
 from tests.backend.process_client import line
 from tests.backend.serving import (
@@ -244,7 +245,7 @@ def test_a_device_without_memory_is_an_error_that_can_be_gone_on_from(
         assert server.metric("napari_sa2va_embedding_bytes") == 0
         full.unlink()
         seen += resumed(session)
-        local = LocalBackend(str(tiny_folder), "cpu", "float32")
+        local = LocalBackend(str(tiny_folder), LoadOptions("cpu", "float32"))
         reference = local.open(stack)
         list(reference.segment(1, 0, box=BOX))
         assert_same(seen, list(reference.propagate()))

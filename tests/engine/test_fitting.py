@@ -14,6 +14,7 @@ import napari_sa2va
 from napari_sa2va.backend.local import LocalBackend
 from napari_sa2va.core.errors import DeviceMemoryError
 from napari_sa2va.core.events import Failed, Finished, Mask
+from napari_sa2va.core.options import LoadOptions
 from napari_sa2va.engine import engine as engine_module
 from napari_sa2va.engine import memory
 from napari_sa2va.engine.engine import Engine
@@ -193,7 +194,7 @@ def test_an_answer_goes_on_where_it_did_not_fit(
 def test_what_was_done_is_kept_and_can_be_gone_on_with(
     tiny_folder: Path, stack: np.ndarray, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backend = LocalBackend(str(tiny_folder), "cpu", "float32")
+    backend = LocalBackend(str(tiny_folder), LoadOptions("cpu", "float32"))
     session = backend.open(stack)
     list(session.segment(1, 0, box=HALF_OPEN))
     expected = [event for event in session.propagate() if isinstance(event, Mask)]

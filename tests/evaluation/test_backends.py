@@ -14,6 +14,7 @@ from napari_sa2va.backend.connectors import ServerConnector
 from napari_sa2va.backend.local import LocalBackend
 from napari_sa2va.core.frames import ArrayFrames
 from napari_sa2va.core.labelled import LabelArray, LabelledStack
+from napari_sa2va.core.options import LoadOptions
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.evaluation.kinds import KINDS
 from napari_sa2va.evaluation.results import Result, Results
@@ -40,7 +41,7 @@ def test_a_server_gives_what_this_process_gives(
         backend.close()
         return [replace(result, seconds=0) for result in results.done.values()]
 
-    here = lines(LocalBackend(str(tiny_folder), "cpu", "float32"), "here")
+    here = lines(LocalBackend(str(tiny_folder), LoadOptions("cpu", "float32")), "here")
     with running_server(tiny_folder) as served:
         remote = RemoteBackend(ServerConnector(served.url, TOKEN), str(tiny_folder))
         there = lines(remote, "there")
