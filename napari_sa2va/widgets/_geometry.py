@@ -87,6 +87,10 @@ class StackGeometry:
         index[self.rows], index[self.columns] = slice(y0, y1), slice(x0, x1)
         return tuple(index)
 
+    def plane(self, array: Any, frame: int) -> Any:
+        """All pixels (H, W) of a frame of the stack in an array of the image's shape."""
+        return self.upright(array[self.index(frame, self.box)])
+
     def upright(self, plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """What `index` gives, rows first; or the other way round."""
         return plane if self.rows < self.columns else plane.T

@@ -58,7 +58,7 @@ def test_delete(two, run, qtbot, backend) -> None:
 def test_merge(two, run) -> None:
     before = state(two)
     menu = two.table.menu(2)
-    (into,) = (action.menu() for action in menu.actions() if action.menu())
+    (into,) = (a.menu() for a in menu.actions() if a.menu() and a.text() == "Merge with")
     assert [action.text() for action in into.actions()] == ["1 clicked"]
     run(two, into.actions()[0].trigger)
     assert sorted(two.workbench.records) == [2]
