@@ -46,6 +46,7 @@ class LoadOptionsPanel(QCollapsible):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("How models are loaded", parent)
+        self.toggleButton().setToolTip("Precision, memory, speed, and what takes clicks")
         self._applied = DEFAULTS
         self._usable = True
 

@@ -82,8 +82,8 @@ class StackPicker(QWidget):
         for column, widget in enumerate((self.first, QLabel("to", self), self.last, self.total), 1):
             layout.addWidget(widget, 2, column)
         layout.addWidget(QLabel("Region", self), 3, 0)
-        layout.addWidget(self.region, 3, 1, 1, 3)
-        layout.addWidget(self.auto_contrast, 3, 4)
+        layout.addWidget(self.region, 3, 1, 1, 2)
+        layout.addWidget(self.auto_contrast, 3, 3, 1, 2)
         layout.setColumnStretch(1, 1)
         layout.setColumnStretch(3, 1)
 

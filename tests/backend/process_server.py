@@ -28,7 +28,7 @@ def main(settings: dict[str, Any]) -> None:
     model = settings["model"]
     if model == FAKE:
         engine = ForgetfulEngine()
-        napari_sa2va.load = lambda *_: engine  # type: ignore[assignment,return-value]
+        napari_sa2va.load = lambda *_, **__: engine  # type: ignore[assignment,return-value]
     elif settings.get("full"):
         fill(Path(settings["full"]))
     sessions = Sessions(

@@ -97,7 +97,7 @@ def stack() -> np.ndarray:
 @pytest.fixture
 def expected(stack: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     """The propagation of an undisturbed session."""
-    monkeypatch.setattr(napari_sa2va, "load", lambda *_: FakeEngine())
+    monkeypatch.setattr(napari_sa2va, "load", lambda *_, **__: FakeEngine())
     session = LocalBackend("fake").open(stack)
     list(session.segment(1, 0, box=BOX))
     return list(session.propagate())

@@ -655,7 +655,7 @@ def test_a_model_that_does_not_fit_says_what_helps(
 ) -> None:
     served = serve()
 
-    def full(*_: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise OUT_OF_MEMORY
 
     monkeypatch.setattr(napari_sa2va, "load", full)

@@ -41,7 +41,7 @@ def server(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> I
     issued.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
     issued.private_key_pem.write_to_path(str(folder / "key.pem"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(napari_sa2va, "load", lambda *_: FakeEngine())
+        patch.setattr(napari_sa2va, "load", lambda *_, **__: FakeEngine())
         files = {"certificate": folder / "cert.pem", "key": folder / "key.pem"}
         with running_server(Path("fake"), **files) as served:
             yield served
@@ -54,7 +54,7 @@ def backend(address: str, certificate: Path | None, token: str = TOKEN) -> Remot
 def test_a_session_through_tls_is_one_in_this_process(
     server: Served, trusted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(napari_sa2va, "load", lambda *_: FakeEngine())
+    monkeypatch.setattr(napari_sa2va, "load", lambda *_, **__: FakeEngine())
     stack = make_stack()
     # So large that frames come in parts.
     stack = np.tile(stack, (1, 8, 8)) + np.random.default_rng(0).integers(

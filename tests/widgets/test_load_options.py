@@ -11,6 +11,7 @@ from napari_sa2va.models.catalog import Entry
 from napari_sa2va.models.known import PUBLISHED
 from napari_sa2va.widgets import _sa2va_widget, _sessions
 from napari_sa2va.widgets._load_options import LoadOptionsPanel
+from napari_sa2va.widgets._settings import IN_NAPARI, Settings
 
 TINY = "facebook/sam2.1-hiera-tiny"
 
@@ -83,6 +84,7 @@ def test_the_dock_loads_models_so(make_napari_viewer, qtbot, monkeypatch) -> Non
             pass
 
     monkeypatch.setattr(local, "LocalBackend", Backend)
+    monkeypatch.setattr(_sa2va_widget, "read_settings", lambda: Settings(place=IN_NAPARI))
     monkeypatch.setattr(_sessions, "bring_model", lambda model: iter(brought.append(model) or ()))
     monkeypatch.setattr(_sa2va_widget.ModelStore, "refresh", lambda _: None)
     viewer = make_napari_viewer()

@@ -119,7 +119,7 @@ def test_cancel_correct_and_undo(widget, shapes, run, qtbot) -> None:
 
 
 def test_ask_and_click_what_is_pointed_at(widget, shapes, run, qtbot) -> None:
-    widget._viewer.dims.set_current_step(0, 11)
+    widget._viewer.dims.set_current_step(0, 8)
     qtbot.keyClicks(widget.chat.input, "Can you segment the red circle?")
     press = lambda: qtbot.keyClick(widget.chat.input, Qt.Key.Key_Return)  # noqa: E731
     assert run(widget, press, 120_000) == "done"
