@@ -13,6 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import napari_sa2va
+
+# Before anybody waits: on a busy machine, importing torch holds up all threads for seconds, which
+# the short limits of the tests would take for a server that has hung up.
+import napari_sa2va.engine.engine
 from napari_sa2va.backend.guard import LOOPBACK_HOSTS
 from napari_sa2va.backend.limits import Limits
 from napari_sa2va.backend.serve import Service, listen
