@@ -169,7 +169,7 @@ def test_reasoning_is_shown_apart_and_opened_by_a_click(dock, stack, run, backen
     def shown() -> str:
         return " ".join(chat.transcript.toPlainText().replace("\xa0", " ").split())
 
-    assert shown().endswith("▸ Reasoning I see a cell and a dot .")
+    assert "▸ Reasoning I see a cell and a dot . Measured" in shown()
     assert sorted(widget.workbench.records) == [1, 2]
     chat.transcript.anchorClicked.emit(QUrl("reasoning:1"))
     assert "▾ Reasoning There was a dot once. I see" in shown()

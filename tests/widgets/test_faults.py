@@ -129,8 +129,8 @@ def test_an_answer_goes_on_in_its_place(dock, stack, run, qtbot, backend) -> Non
     assert run(widget, lambda: widget.ask("What is there?")) == "interrupted"
     backend.fail_with = None
     assert run(widget, press(widget, qtbot)) == "done"
-    assert [message.role for message in widget.chat.messages] == ["user", "model"]
-    assert widget.chat.messages[-1].text == backend.answer
+    assert [message.role for message in widget.chat.messages] == ["user", "model", "measured"]
+    assert widget.chat.messages[1].text == backend.answer
 
 
 @pytest.mark.parametrize("how", ["dismiss", "another run", "another image"])
