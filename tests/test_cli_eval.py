@@ -56,7 +56,7 @@ def shapes(tmp_path: Path) -> Path:
     [
         ("--device cpu", "--device does not go with --server"),
         ("--token-file nowhere.txt", "nowhere.txt cannot be read"),
-        ("", "localhost:1 cannot be reached"),
+        ("", "Nobody answers at ws://localhost:1"),
     ],
 )
 def test_what_is_wrong_with_a_server_is_named(

@@ -39,7 +39,9 @@ ALL = 2**53  # as `Request.skip`
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Index = Annotated[int, Meta(ge=0, lt=MAX_FRAMES)]
 Pixel = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-ObjectId = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+ObjectId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+# What is asked for may be no object's id: that is for the engine to say.
+AskedId = Annotated[int, Meta(le=2**63 - 1)]
 RequestId = Annotated[int, Meta(ge=1, le=2**53)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Name = Annotated[str, Meta(max_length=4096)]
@@ -169,7 +171,7 @@ class Ask(Request, frozen=True, kw_only=True):
 class Segment(Request, frozen=True, kw_only=True):
     """See `napari_sa2va.backend.base.BackendSession.segment`."""
 
-    object_id: int
+    object_id: AskedId
     frame: int
     points: Annotated[tuple[tuple[float, float, bool], ...], Meta(max_length=MAX_POINTS)] | None = (
         None
@@ -191,7 +193,7 @@ class Remove(Message, frozen=True):
     """Forget an object, at once: between two steps of what is running."""
 
     request: RequestId
-    object_id: int
+    object_id: AskedId
 
 
 class Reset(Message, frozen=True):

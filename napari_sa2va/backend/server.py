@@ -170,7 +170,7 @@ def create_app(
         for session in sessions.all():
             if session.id == session_id:
                 why = "The session was ended by an administrator."
-                sessions.end(session, RefusedError("ended", why))
+                sessions.end(session, RefusedError("gone", why))
                 return
         raise HTTPException(404, "There is no such session.")
 

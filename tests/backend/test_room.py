@@ -9,6 +9,7 @@ import pytest
 
 from napari_sa2va.backend.base import BackendInfo
 from napari_sa2va.backend.room import Room
+from napari_sa2va.core.options import LoadOptions
 from tests.backend.serving import wait_for
 
 IDLE = BackendInfo("", "idle")
@@ -21,7 +22,7 @@ def imported() -> None:
 
 
 def test_it_is_told_as_soon_as_it_is_known() -> None:
-    room = Room("cpu", "float32")
+    room = Room(LoadOptions("cpu", "float32"))
     room.fill_in(IDLE)  # does not wait
     wait_for(lambda: room.fill_in(IDLE).memory_total)
     told = room.fill_in(IDLE)
@@ -31,7 +32,7 @@ def test_it_is_told_as_soon_as_it_is_known() -> None:
 
 
 def test_a_device_that_is_not_here_is_not_made_up(caplog: pytest.LogCaptureFixture) -> None:
-    room = Room("no such device", "auto")
+    room = Room(LoadOptions("no such device"))
     room.fill_in(IDLE)
     wait_for(lambda: "cannot be read" in caplog.text)
     assert room.fill_in(IDLE) == IDLE

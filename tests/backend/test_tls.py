@@ -91,7 +91,7 @@ def test_who_is_not_trusted_gets_no_token(server: Served, tmp_path: Path, truste
     # The certificate is for localhost, and 127.0.0.1 is another name.
     with pytest.raises(BackendError, match="is not trusted"):
         backend(f"wss://127.0.0.1:{server.port}", trusted).check()
-    with pytest.raises(BackendError, match="cannot be reached"):
+    with pytest.raises(BackendError, match="does not speak this protocol"):
         backend(f"ws://localhost:{server.port}", None).check()
 
 

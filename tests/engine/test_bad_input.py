@@ -128,5 +128,5 @@ def test_a_closed_session_says_so(engine: Engine, stack: np.ndarray) -> None:
 def test_devices_and_dtypes_are_checked(tiny_folder: Any) -> None:
     with pytest.raises(InputError, match="device 'abacus'"):
         napari_sa2va.load(str(tiny_folder), device="abacus")
-    with pytest.raises(InputError, match="dtype 'int3'"):
+    with pytest.raises(InputError, match="dtype='int3'"):
         napari_sa2va.load(str(tiny_folder), dtype="int3")
