@@ -24,6 +24,7 @@ from napari_sa2va.engine import acceleration
 from napari_sa2va.engine.acceleration import check_compiler
 from napari_sa2va.engine.chat import Chat, Step
 from napari_sa2va.engine.engine import Engine
+from napari_sa2va.engine.fitting import Fitting
 from napari_sa2va.engine.offload import Offload
 from napari_sa2va.models.checkpoint import load_model
 from napari_sa2va.models.language import Visual
@@ -126,7 +127,7 @@ def test_a_compiled_step_gives_what_eager_gives(
         if how:
             check_compiler(torch.device("cpu"))
             model.language.compile_step()
-        chat = Chat(model, tokens, nullcontext)
+        chat = Chat(model, tokens, nullcontext, Fitting(torch.device("cpu"), lambda: None))
         nothing = Visual("", torch.zeros(0, model.language.hidden_size))
         written.append(list(chat.stream(chat.prompt(nothing, [], "Hello?"), nothing, limit=6)))
     check_equal(*written)
