@@ -19,7 +19,7 @@ demo: $(VENV)/.installed-all ## segment and follow objects in a sample (in napar
 
 test: lint display ## all checks and the whole test suite
 	$(DISPLAY_RUN) $(BIN)/python -m pytest
-	$(DISPLAY_RUN) $(BIN)/python -m pytest -m slow
+	$(DISPLAY_RUN) $(BIN)/python -m pytest -n 0 -m slow
 
 lint: $(VENV)/.installed-test ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .

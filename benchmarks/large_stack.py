@@ -4,7 +4,8 @@
 
 2,000 frames of 2048 x 2048 uint16 in Zarr (16 GiB; the frames compress well) are opened in napari.
 A box on frame 1000 is followed FRAMES frames each way (default 50), corrected by brush and click,
-undone and redone, saved, and reopened in another process. The stack stays in FOLDER if it is given.
+undone and redone, saved, exported, and reopened from the session file in another process. The
+stack stays in FOLDER if it is given.
 
 Memory is the largest resident size of napari's process, and of its child processes together where
 the backend is one. A timer on the Qt thread ticks every 2 ms; what is late is a stall. "Busy" is
@@ -15,6 +16,8 @@ card. Opening the viewer and the files happens before the timer starts: that is 
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,7 +32,7 @@ import numpy as np
 import psutil
 import zarr
 
-STACK, LABELS = "stack.zarr", "labels.ome.zarr"
+STACK, LABELS, EXPECTED = "stack.zarr", "labels.ome.zarr", "expected.json"
 CORNERS = ((-1, -1), (-1, 1), (1, 1), (1, -1))
 LENGTH, SIDE, HERE = 2000, 2048, 1000
 _MIB = 2**20
@@ -176,13 +179,23 @@ class Desk:
         timer.timeout.connect(dab)
         self.timed("paint a stroke", timer.start, lambda: not left)
 
-    def save(self) -> None:
-        """As File > Save does it, but in a thread as the panel for exports does."""
+    def save(self) -> Path:
+        """What is new goes into the session file, as it does by itself."""
+        autosave = self.widget.autosave
+        saved = []
+        autosave.saved.connect(lambda: saved.append(1))
+        self.timed("save the session", autosave.save, lambda: bool(saved))
+        if autosave.problem or autosave.path is None:
+            raise SystemExit(f"The session was not saved: {autosave.problem}")
+        return autosave.path
+
+    def export(self) -> None:
+        """As File > Save does it, but in a thread as the window for exports does."""
         from napari_sa2va.export import write
 
         path, layer = self.folder / LABELS, self.labels
         thread = threading.Thread(target=write, args=(layer, path, "ome-zarr"))
-        self.timed("save", thread.start, lambda: not thread.is_alive())
+        self.timed("export to OME-Zarr", thread.start, lambda: not thread.is_alive())
 
 
 def annotate(folder: Path, frames: int) -> None:
@@ -209,7 +222,10 @@ def annotate(folder: Path, frames: int) -> None:
     desk.run("undo the propagation", widget.workbench.undo)
     desk.run("redo the propagation", widget.workbench.redo)
     desk.go_to(HERE - frames // 2)
-    desk.save()
+    session = desk.save()
+    desk.export()
+    (folder / EXPECTED).write_text(json.dumps([str(session), sums(desk, frames)]))
+    print(f"the session file: {session.stat().st_size / _MIB:.1f} MiB", flush=True)
     worst = max(desk.stalls, key=lambda what: desk.stalls[what])
     print(f"peak: {desk.memory}; longest stall {desk.stalls[worst]:.0f} ms ({worst})", flush=True)
     viewer.close()
@@ -227,17 +243,20 @@ def truth(desk: Desk, frames: int) -> float:
     return float(np.mean(overlaps))
 
 
+def sums(desk: Desk, frames: int) -> list[int]:
+    """The pixels of the object in each frame that was followed, and in those beside them."""
+    labels = desk.labels.data
+    return [int((labels[f] == 1).sum()) for f in range(HERE - frames - 1, HERE + frames + 2)]
+
+
 def reopen(folder: Path, frames: int) -> None:
     desk = Desk(folder)
-    begun = time.monotonic()
-    desk.viewer.open(folder / LABELS, plugin="napari-sa2va")
-    print(f"labels read in {time.monotonic() - begun:.1f} s", flush=True)
-    labels = desk.viewer.layers[-1]
-    there = [
-        f for f in (HERE - frames, HERE, HERE + frames) if (np.asarray(labels.data[f]) == 1).any()
-    ]
+    session, expected = json.loads((folder / EXPECTED).read_text())
+    desk.run("reopen the session", lambda: desk.widget.reopen(Path(session)))
+    if sums(desk, frames) != expected:
+        raise SystemExit("The masks that came back are others.")
     desk.go_to(HERE + frames)
-    print(f"object 1 is in frames {there}; peak: {desk.memory}", flush=True)
+    print(f"all masks are back; peak: {desk.memory}", flush=True)
     desk.viewer.close()
 
 
@@ -250,6 +269,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(sys.argv[2] if len(sys.argv) > 2 else temporary)
         folder.mkdir(parents=True, exist_ok=True)
+        for old in (folder / LABELS, *folder.glob(f"{STACK}*.sa2va")):
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
         draw(folder)
         for step in ("annotate", "reopen"):
             command = [sys.executable, "-m", "benchmarks.large_stack", "--do", step]

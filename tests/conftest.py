@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).parents[1]
 
-# Before torch and napari are imported, so here. Two threads are what CI has: with more, sums run
-# in another order, and the child processes of some tests would get in each other's way.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Before torch and napari are imported, so here. As many threads as CI has cores: with more, sums
+# run in another order, and processes would get in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 # Threads that spin while they wait are 20 times slower than sleeping ones on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # An empty path: read no settings of the person who runs the tests, and write none.
@@ -55,7 +55,7 @@ def _why_no_display() -> str:
             "unset it, and use a screen or `make test`, which brings Xvfb"
         )
     if not has_display():
-        return "there is no screen: use `make test`, which brings Xvfb, or `xvfb-run -a pytest`"
+        return "there is no screen: use `make test`, which brings Xvfb"
     return ""
 
 

@@ -97,6 +97,7 @@ class ServedSession:
         self._waiting = 0
         self._done = 0
         self._running: int | None = None
+        self._stepping = False
         self._cancelled: set[int] = set()
         self._connection: Attached | None = None
         self._ended = False
@@ -110,6 +111,11 @@ class ServedSession:
     def is_running(self) -> bool:
         """Whether a request is on its way."""
         return self._running is not None or self._waiting > 0
+
+    @property
+    def idle_seconds(self) -> float:
+        """For how long nothing happened. A step may take longer than a session may be idle."""
+        return 0.0 if self._stepping else time.monotonic() - self.used_at
 
     @property
     def embedding_bytes(self) -> int:
@@ -262,11 +268,14 @@ class ServedSession:
         # A backend's events have a close, as its interface says; Iterator's type does not.
         with closing(self._events(work)) as events:  # type: ignore[type-var]
             while not self._is_stopped() and (work.limit is None or done < work.limit):
+                self._stepping = True
                 try:
                     with self._metrics.step():
                         event = next(events)
                 except StoppedError:  # while it waited for a frame
                     break
+                finally:
+                    self.used_at, self._stepping = time.monotonic(), False
                 if isinstance(event, Finished | Failed):
                     return to_body(event)
                 done += 1

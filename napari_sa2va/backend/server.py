@@ -147,14 +147,13 @@ def create_app(
     @app.get("/admin/sessions", dependencies=guarded)
     def list_sessions() -> list[OpenSession]:
         """All sessions."""
-        now = time.monotonic()
         return [
             OpenSession(
                 id=session.id,
                 model=session.model,
                 shape=session.shape,
-                age_seconds=now - session.opened_at,
-                idle_seconds=now - session.used_at,
+                age_seconds=time.monotonic() - session.opened_at,
+                idle_seconds=session.idle_seconds,
                 connected=session.left_at is None,
                 running=session.is_running,
                 embedding_bytes=session.embedding_bytes,

@@ -125,7 +125,7 @@ class Sessions:
         for session in self.all():
             if session.left_at is not None and now - session.left_at > limits.keep_seconds:
                 self.end(session)
-            elif now - session.used_at > limits.idle_seconds:
+            elif session.idle_seconds > limits.idle_seconds:
                 self.end(session, _ended(f"not used for {limits.idle_seconds:g} seconds"))
             elif now - session.opened_at > limits.session_seconds:
                 self.end(session, _ended(f"open for {limits.session_seconds:g} seconds"))
@@ -180,7 +180,7 @@ class Sessions:
         left = [
             limits.keep_seconds - (now - session.left_at)
             if session.left_at is not None
-            else limits.idle_seconds - (now - session.used_at)
+            else limits.idle_seconds - session.idle_seconds
             for session in self._sessions.values()
         ]
         return float(round(max(1.0, min(left, default=1.0))))

@@ -10,9 +10,11 @@ import numpy as np
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.io.label_store import LabelStore, new_labels
+from napari_sa2va.io.naming import free_path
 from napari_sa2va.widgets._geometry import image_shape
 from napari_sa2va.widgets._hiding import Hiding
 from napari_sa2va.widgets._label_blocks import LabelPixels
+from napari_sa2va.widgets._settings import labels_folder
 from napari_sa2va.widgets._undo import copied
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class ObjectLabels:
             self.records = _stored_records(self.layer)
             self.sent: list[dict[str, Any]] = list(self.layer.metadata[KEY].get("sent", ()))
         else:
-            self.array = _new_array(image_shape(image))
+            self.array = _new_array(image_shape(image), image.name)
             self.records: dict[int, ObjectRecord] = {}
             self.sent = []
 
@@ -209,9 +211,14 @@ def _with_integer_frames(record: ObjectRecord) -> ObjectRecord:
     return record
 
 
-def _new_array(shape: tuple[int, ...]) -> LabelPixels:
+def _new_array(shape: tuple[int, ...], image: str) -> LabelPixels:
+    folder = labels_folder()
+    if folder is not None:
+        # The time: those of another image of the same name may not have been written yet.
+        when = datetime.now().strftime("%Y-%m-%d %H-%M-%S.%f")
+        folder = free_path(folder, f"{image} labels {when}", ".zarr")
     try:
-        return new_labels(shape, _DTYPE)
+        return new_labels(shape, _DTYPE, folder)
     except MemoryError as error:
         raise InputError(
             f"Labels for an image of the shape {shape} do not fit in memory.",

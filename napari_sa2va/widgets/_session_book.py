@@ -19,6 +19,7 @@ from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.events import ObjectFound, Progress
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.review import MaskFacts
+from napari_sa2va.io.naming import free_path
 from napari_sa2va.io.session_file import SUFFIX, SavedMask, SessionFile
 from napari_sa2va.widgets._geometry import StackGeometry
 from napari_sa2va.widgets._planes import plane_axes, plane_index, plane_number
@@ -237,13 +238,13 @@ class SessionBook:
     def _new_file(self) -> SessionFile:
         try:
             if self._data is not None:
-                return SessionFile(free_path(self._data.parent, self._data.name), new=True)
+                return SessionFile(free_path(self._data.parent, self._data.name, SUFFIX), new=True)
         except (InputError, OSError):
             pass  # a folder that is only read: the user's own takes it
         folder = own_folder()
         folder.mkdir(parents=True, exist_ok=True)
         name = self._name if self._data is None else self._data.name
-        return SessionFile(free_path(folder, name), new=True)
+        return SessionFile(free_path(folder, name, SUFFIX), new=True)
 
 
 def _add_object(file: SessionFile, found: ObjectFound) -> None:
@@ -257,20 +258,10 @@ def own_folder() -> Path:
     return (Path(chosen) if chosen else data) / "sessions"
 
 
-def free_path(folder: Path, name: str) -> Path:
-    """A name for a session that none has: what was saved before stays."""
-    plain = "".join(c if c.isalnum() or c in " ._-" else "_" for c in name).strip(" .") or "image"
-    path, number = folder / f"{plain}{SUFFIX}", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{plain} {number}{SUFFIX}"
-    return path
-
-
 def saved_sessions(data: Path | None, name: str) -> list[Path]:
     """The sessions of an image, the newest first."""
     known = name if data is None else data.name
-    stem = free_path(Path("/nowhere"), known).name.removesuffix(SUFFIX)
+    stem = free_path(Path("/nowhere"), known, SUFFIX).name.removesuffix(SUFFIX)
     folders = [own_folder()] if data is None else [data.parent, own_folder()]
     found = {
         path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from napari.settings import get_plugin_settings
@@ -45,19 +46,26 @@ class Settings:
 
 def read_settings() -> Settings:
     """What napari keeps; the defaults where this plugin is not registered with napari."""
-    stored = _stored()
+    stored = _stored("backend")
     return Settings() if stored is None else Settings(**stored.model_dump())
+
+
+def labels_folder() -> Path | None:
+    """The folder in which large labels are to be kept; None: a temporary one."""
+    stored = _stored("labels")
+    folder = "" if stored is None else stored.folder.strip()
+    return Path(folder).expanduser() if folder else None
 
 
 def remember(settings: Settings) -> None:
     """Let napari keep settings; nothing is kept where this plugin is not registered with it."""
-    stored = _stored()
+    stored = _stored("backend")
     if stored is not None:
         stored.update(asdict(settings))
 
 
-def _stored() -> Any:
+def _stored(group: str) -> Any:
     try:
-        return get_plugin_settings(PLUGIN).backend
+        return getattr(get_plugin_settings(PLUGIN), group)
     except KeyError:
         return None

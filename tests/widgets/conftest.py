@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import napari_sa2va
 from tests.widgets.fake_backend import FakeBackend
 
 FRAMES, HEIGHT, WIDTH = 12, 48, 64
@@ -93,3 +94,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(ignored)
+
+
+@pytest.fixture
+def plugin(npe2pm, monkeypatch, tmp_path) -> Iterator[Path]:
+    """The plugin as napari knows it; its settings go into a folder."""
+    from napari import settings
+    from npe2 import PluginManifest
+
+    from napari_sa2va.widgets._settings import PLUGIN
+
+    folder = Path(napari_sa2va.__file__).parent
+    monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
+    settings._clear_plugin_settings_cache()
+    with npe2pm.tmp_plugin(manifest=PluginManifest.from_file(folder / "napari.yaml")):
+        yield tmp_path / f"{PLUGIN}.yaml"
+    settings._clear_plugin_settings_cache()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import dask.array as da
@@ -22,6 +23,7 @@ from napari_sa2va.io.label_store import LabelStore
 from napari_sa2va.widgets._frames import ViewedFrames, snapshot
 from napari_sa2va.widgets._geometry import StackGeometry, stack_geometry
 from napari_sa2va.widgets._labels_writer import LabelsWriter, restore
+from napari_sa2va.widgets._settings import PLUGIN
 from napari_sa2va.widgets._undo import UndoStep
 from tests.widgets.fake_backend import FakeSession
 from tests.widgets.test_segmenting import click, labels_of
@@ -305,6 +307,24 @@ def test_labels_on_disk_are_worked_with_as_those_in_memory(
     written = open_labels(write(layer, tmp_path / "labels.ome.zarr", "ome-zarr"))
     for frame in range(len(stack)):
         assert np.array_equal(written.planes(frame)[0], seen[-1][frame])
+
+
+def test_large_labels_are_kept_in_a_folder_of_the_users_choice(
+    plugin: Path, dock, stack, run, monkeypatch, tmp_path
+) -> None:
+    from napari.settings import get_plugin_settings
+
+    monkeypatch.setattr(label_store, "IN_MEMORY", 0)
+    folder = tmp_path / "kept"
+    get_plugin_settings(PLUGIN).labels.folder = str(folder)
+    widget = dock(stack)
+    click(widget, (0, 28, 44))
+    run(widget, widget.segment)
+    layer = labels_of(widget)
+    layer.data.flush()
+    (kept,) = folder.glob("movie labels *.zarr")
+    assert np.array_equal(LabelStore.open(kept)[0], layer.data[0])
+    assert np.array_equal(zarr.open_array(kept)[0], layer.data[0])
 
 
 def test_limits_can_be_measured_in_each_frame_and_are_told(dock, run, backend) -> None:

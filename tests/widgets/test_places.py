@@ -12,7 +12,6 @@ from napari._qt.qt_resources import get_stylesheet
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-import napari_sa2va
 from napari_sa2va.backend import link
 from napari_sa2va.backend.base import BackendInfo
 from napari_sa2va.backend.client import RemoteBackend
@@ -263,20 +262,6 @@ def test_a_token_is_known_until_napari_is_closed(dialog) -> None:
     assert dialog.place.token == "a secret"
     dialog.server.setText("ws://other:1")
     assert dialog.place.token == ""  # it is no other server's business
-
-
-@pytest.fixture
-def plugin(npe2pm, monkeypatch, tmp_path) -> Iterator[Path]:
-    """The plugin as napari knows it; its settings go into a folder."""
-    from napari import settings
-    from npe2 import PluginManifest
-
-    folder = Path(napari_sa2va.__file__).parent
-    monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
-    settings._clear_plugin_settings_cache()
-    with npe2pm.tmp_plugin(manifest=PluginManifest.from_file(folder / "napari.yaml")):
-        yield tmp_path / f"{PLUGIN}.yaml"
-    settings._clear_plugin_settings_cache()
 
 
 def test_the_manifest_and_the_code_have_the_same_defaults(plugin: Path) -> None:
