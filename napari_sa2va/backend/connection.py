@@ -6,7 +6,9 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -48,6 +50,7 @@ from napari_sa2va.backend.wire_frames import WireFrames
 from napari_sa2va.core.errors import Sa2VAError
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 _REFUSED = 1008  # the WebSocket's code for a policy
 
 
@@ -271,7 +274,8 @@ class Connection:
                 self._wire(session).fail(message)
             case Close():
                 await asyncio.to_thread(self._sessions.end, session)
-                await self._socket.close()
+                with suppress(RuntimeError):  # the client's side was closed first
+                    await self._socket.close()
                 raise WebSocketDisconnect(1000)
 
     async def _add(self, session: ServedSession, data: bytes) -> None:
@@ -301,7 +305,7 @@ class Connection:
         if isinstance(message, Open):
             self._model = message.model
             try:
-                session = await asyncio.to_thread(self._sessions.open, message)
+                session = await _in_a_thread_that_ends(self._sessions.open, message)
             except RefusedError:
                 raise
             except Sa2VAError as error:
@@ -345,3 +349,13 @@ class Connection:
 
     def _status(self) -> Status:
         return self._sessions.status(self._model)
+
+
+async def _in_a_thread_that_ends(call: Callable[..., _T], *arguments: Any) -> _T:
+    """As `asyncio.to_thread`, for what computes with torch.
+
+    OpenMP keeps a team of threads for each thread that ever computed. As soon as all of them are
+    more than there are cores, none waits for the others awake, and every step takes a third longer.
+    """
+    with ThreadPoolExecutor(1) as executor:
+        return await asyncio.get_running_loop().run_in_executor(executor, call, *arguments)
