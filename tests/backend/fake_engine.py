@@ -105,7 +105,8 @@ class FakeSession:
     def _propagate(self, ids: Sequence[int], frames: Sequence[int]) -> Iterator[Event]:
         for done, frame in enumerate(frames, 1):
             self._engine.step(self.number, frame)
-            masks = [(object_id, self._mask(object_id, frame)) for object_id in ids]
+            kept = [object_id for object_id in ids if object_id in self.history]
+            masks = [(object_id, self._mask(object_id, frame)) for object_id in kept]
             for object_id, mask in masks:
                 yield Mask(frame, object_id, mask, 0.25)
             yield Progress(done, len(frames), "frames")

@@ -167,6 +167,22 @@ def test_negative_points_alone_refine_a_mask_that_is_there(
         assert sorted(session._tracker.objects[1].conditioning) == [0, 4]
 
 
+def test_objects_removed_while_they_are_followed_are_left_out(
+    engine: Engine, stack: np.ndarray
+) -> None:
+    with engine.open(stack) as session:
+        for object_id, box in ((1, (10, 10, 30, 30)), (2, (40, 40, 60, 60))):
+            session.segment(object_id, box=box)
+        frames = session.propagate()
+        assert set(next(frames)[1]) == {1, 2}
+        session.remove(1)
+        assert [set(masks) for _, masks in frames] == [{2}] * (len(stack) - 1)
+        frames = session.propagate()
+        next(frames)
+        session.reset()
+        assert not any(masks for _, masks in frames)
+
+
 def test_removed_objects_are_forgotten(engine: Engine, stack: np.ndarray) -> None:
     with engine.open(stack) as session:
         click(session, 1, 2)
