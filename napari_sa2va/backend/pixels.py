@@ -23,7 +23,7 @@ _LEVEL = 1
 def planes_of(frame: RGBFrame) -> Pixels:
     """What a frame (H, W, 3) needs to travel: one plane (H, W) where all three are equal."""
     first = frame[..., 0]
-    grey = np.array_equal(first, frame[..., 1]) and np.array_equal(first, frame[..., 2])
+    grey = not (first != frame[..., 1]).any() and not (first != frame[..., 2]).any()
     return np.ascontiguousarray(first if grey else frame)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Protocol
 
+from napari_sa2va.backend import freed_memory
 from napari_sa2va.backend.limits import Limits
 from napari_sa2va.backend.local import LocalSession
 from napari_sa2va.backend.metrics import Metrics
@@ -246,6 +247,7 @@ class ServedSession:
                 self._done = work.request
                 self._cancelled.discard(work.request)
         self._session.close()
+        freed_memory.give_back()
 
     def _answer(self, work: Work) -> Body:
         """Run a request and send its events; gives how it ended."""
