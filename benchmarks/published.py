@@ -120,6 +120,7 @@ def measure(
             arguments.dtype,
             compile=compiled,
             attention=arguments.attention,
+            quantize=arguments.quantize,
         )
     with engine:
         tokens = _measure_tokens(engine, arguments, measuring)
@@ -160,7 +161,8 @@ def _measure_tracking(
 def report(arguments: argparse.Namespace, runs: list[Measuring]) -> None:
     name = torch.cuda.get_device_name() if arguments.device.startswith("cuda") else "CPU"
     weights = "" if arguments.size == "nano" else ", random"
-    print(f"{arguments.size}{weights}, {arguments.dtype}, {arguments.attention}, {name}, "
+    quantized = "" if arguments.quantize is None else f" with {arguments.quantize}"
+    print(f"{arguments.size}{weights}, {arguments.dtype}{quantized}, {arguments.attention}, {name}, "
           f"{torch.get_num_threads()} threads, torch {torch.__version__}")  # fmt: skip
     heads = ("eager", "compiled", "eager/compiled")[: 1 if len(runs) == 1 else 3]
     for kind, which in (("on the clock", 0), ("processor time", 1)):
@@ -183,6 +185,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--attention", default="sdpa")
+    parser.add_argument("--quantize", choices=("int8", "int4"))
     parser.add_argument("--compile", action="store_true", help="measure that, too")
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--objects", type=int, nargs="*", default=[1, 5, 20])
