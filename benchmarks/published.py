@@ -162,7 +162,8 @@ def report(arguments: argparse.Namespace, runs: list[Measuring]) -> None:
     name = torch.cuda.get_device_name() if arguments.device.startswith("cuda") else "CPU"
     weights = "" if arguments.size == "nano" else ", random"
     quantized = "" if arguments.quantize is None else f" with {arguments.quantize}"
-    print(f"{arguments.size}{weights}, {arguments.dtype}{quantized}, {arguments.attention}, {name}, "
+    how = f"{arguments.dtype}{quantized}, {arguments.attention}"
+    print(f"{arguments.size}{weights}, {how}, {name}, "
           f"{torch.get_num_threads()} threads, torch {torch.__version__}")  # fmt: skip
     heads = ("eager", "compiled", "eager/compiled")[: 1 if len(runs) == 1 else 3]
     for kind, which in (("on the clock", 0), ("processor time", 1)):
