@@ -44,6 +44,8 @@ def main(arguments: str) -> None:
         token = write_address(meeting.address, listening.getsockname()[1])
         left = meeting.address
     mark = left.stat().st_ino
+    meeting.pid.write_text(str(os.getpid()), "ascii")
+    meeting.pid.chmod(0o600)
     service = Service(
         sessions,
         token=token,
@@ -57,6 +59,7 @@ def main(arguments: str) -> None:
         # Another child may have put its own there.
         if left.exists() and left.stat().st_ino == mark:
             left.unlink()
+            meeting.pid.unlink(missing_ok=True)
 
 
 def _listen_unix(path: Path) -> socket.socket:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
+import psutil
 from filelock import FileLock, Timeout
 from websockets.exceptions import InvalidHandshake
 from websockets.sync.client import ClientConnection, connect, unix_connect
@@ -31,6 +32,7 @@ from napari_sa2va.core.errors import BackendError
 
 _log = logging.getLogger(__name__)
 
+CHILD = "napari_sa2va.backend.child"
 START_SECONDS = 180.0  # a cold start on a busy machine
 _POLL_SECONDS = 0.05
 # Where the system has none, as Windows: loopback, with a token in a file that only the user reads.
@@ -92,6 +94,7 @@ class Rendezvous:
         self.address = self.folder / f"{name}.json"
         self.lock = self.folder / f"{name}.lock"
         self.log = self.folder / f"{name}.log"
+        self.pid = self.folder / f"{name}.pid"
         if settings.unix and len(os.fsencode(self.socket)) > _MAX_SOCKET_PATH:
             raise BackendError(
                 f"The path of the socket is too long: {self.socket}.",
@@ -194,6 +197,8 @@ class ChildConnector:
     def _start(self, meeting: Rendezvous) -> ClientConnection:
         try:
             return self._dial(meeting)  # another window was faster
+        except TimeoutError:
+            _end_hung(meeting)
         except _NOBODY:
             _log.debug("No child process runs: starting one")
         self._child = _spawn(self._settings, meeting.log)
@@ -216,6 +221,17 @@ class ChildConnector:
         )
 
 
+def _end_hung(meeting: Rendezvous) -> None:
+    """End a child that listens but does not answer: it holds the memory that the next one needs."""
+    with suppress(OSError, ValueError, psutil.Error):  # it is gone, or never said its number
+        child = psutil.Process(int(meeting.pid.read_text("ascii")))
+        # The number may be another program's by now.
+        if CHILD in child.cmdline():
+            _log.warning("The model's process %s does not answer: it is ended", child.pid)
+            child.kill()
+            child.wait(_REAP_SECONDS)
+
+
 def _spawn(settings: ChildSettings, log: Path) -> subprocess.Popen[bytes]:
     """Start a child that outlives this process: other windows may use it by then."""
     detached: dict[str, Any] = {"start_new_session": True}
@@ -226,7 +242,7 @@ def _spawn(settings: ChildSettings, log: Path) -> subprocess.Popen[bytes]:
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         child = subprocess.Popen(
-            [sys.executable, "-m", "napari_sa2va.backend.child", json.dumps(asdict(settings))],
+            [sys.executable, "-m", CHILD, json.dumps(asdict(settings))],
             stdin=subprocess.DEVNULL,
             stdout=handle,
             stderr=handle,

@@ -15,6 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
+from napari_sa2va.backend import connectors
 from napari_sa2va.backend.client import RemoteBackend
 from napari_sa2va.backend.local import LocalBackend
 from napari_sa2va.backend.process import ChildConnector, ChildSettings, Rendezvous, runtime_folder
@@ -101,6 +102,22 @@ def test_a_folder_that_others_can_enter_is_refused(
         monkeypatch.setenv("NAPARI_SA2VA_RUNTIME", str(path))
         with pytest.raises(BackendError, match="yours alone"):
             runtime_folder()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+@pytest.mark.parametrize("unix", TRANSPORTS)
+def test_a_child_that_hangs_makes_room_for_another(
+    settings: Callable[..., ChildSettings], unix: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(RemoteBackend(ChildConnector(settings(unix=unix)))) as first:
+        first.check()
+        (child,) = children()
+        child.send_signal(signal.SIGSTOP)
+        monkeypatch.setattr(connectors, "HELLO_SECONDS", 0.5)
+        with closing(RemoteBackend(ChildConnector(settings(unix=unix)))) as second:
+            assert second.check().place == "child process"
+            (other,) = children()
+            assert other.pid != child.pid
 
 
 def test_a_killed_child_leaves_what_was_done_and_resumes(
