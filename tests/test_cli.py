@@ -17,7 +17,7 @@ from napari_sa2va.cli_arguments import frames_of, parse_box, parse_frames, parse
 from napari_sa2va.cli_commands import frame_ranges
 from napari_sa2va.core.answers import Answer, Segmentation, SegmentedObject
 from napari_sa2va.core.errors import InputError
-from napari_sa2va.core.events import Finished, ObjectFound, Token
+from napari_sa2va.core.events import Finished, ObjectFound, Reasoning, Token
 from napari_sa2va.core.masks import PackedMasks
 from napari_sa2va.core.options import LoadOptions
 from napari_sa2va.core.prompts import frame_prompts
@@ -321,6 +321,19 @@ def test_ask_prints_tokens_as_they_come(engine, stack, capsys, monkeypatch):
     assert run("ask", stack, "How many?") == 0
     assert seen == ["There", " are", " two."]
     assert engine.session.looked_at is None
+
+
+def test_ask_tells_what_the_model_thinks_on_stderr(engine, stack, capsys, monkeypatch):
+    def answer(self, text, frames):
+        yield Reasoning("Two ")
+        yield Reasoning("discs.")
+        yield Token("There are two.")
+        yield Finished(Answer("There are two."))
+
+    monkeypatch.setattr(FakeSession, "_answer", answer)
+    assert run("ask", stack, "How many?") == 0
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("There are two.\n", "Reasoning: Two discs.\n\n")
 
 
 def test_ask_interrupted(engine, stack, monkeypatch):
