@@ -17,11 +17,11 @@ from typing import Any
 
 import napari
 import numpy as np
-from napari_sa2va.training.evaluation.metrics import boundary_f, iou
 from qtpy.QtCore import QEventLoop, QTimer
 from scipy import ndimage
 
 from napari_sa2va import sample_data
+from napari_sa2va.evaluation.overlap import boundary_f, iou
 from napari_sa2va.widgets import Sa2VAWidget
 
 SAMPLES = ("dividing_cells", "moving_shapes")

@@ -269,8 +269,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(sys.argv[2] if len(sys.argv) > 2 else temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        for old in (folder / LABELS, *folder.glob(f"{STACK}*.sa2va")):
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
+        shutil.rmtree(folder / LABELS, ignore_errors=True)
+        for old in folder.glob(f"{STACK}*.sa2va"):
+            old.unlink()
         draw(folder)
         for step in ("annotate", "reopen"):
             command = [sys.executable, "-m", "benchmarks.large_stack", "--do", step]

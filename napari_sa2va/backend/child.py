@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from napari_sa2va.backend.guard import LOOPBACK_HOSTS
-from napari_sa2va.backend.limits import Limits
+from napari_sa2va.backend.limits import MIB, Limits
 from napari_sa2va.backend.process import ChildSettings, Rendezvous, write_address
 from napari_sa2va.backend.serve import Service, listen
 from napari_sa2va.backend.sessions import Sessions
@@ -21,6 +21,8 @@ from napari_sa2va.core.options import LoadOptions
 
 # Windows and widgets of one person.
 _MAX_SESSIONS = 32
+# Less than a server keeps: it shares the memory with napari, and frames come soon again.
+_FRAME_BYTES = 256 * MIB
 
 
 def main(arguments: str) -> None:
@@ -33,6 +35,7 @@ def main(arguments: str) -> None:
         max_sessions=_MAX_SESSIONS,
         idle_seconds=settings.idle_seconds,
         embedding_bytes=settings.embedding_bytes,
+        frame_bytes=_FRAME_BYTES,
     )
     options = LoadOptions(settings.device, settings.dtype)
     sessions = Sessions(None, options, None, limits)
