@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sa2va.training.bodies import COLORS, NOUNS
-from napari_sa2va.training.scene import Scene, label_coverage
+from napari_sa2va.training.scene import Scene, SceneObject, label_coverage
 
 CELLS = 16  # along each side of an image: the grid of the vision tower, and of SAM 2 at 256 px
 COLOR_NAMES = (*COLORS, "brown")
@@ -40,6 +40,8 @@ class DenseLabels:
         thereby shapes, after a tenth of the images that it takes by the names of shapes alone.
     fine : (B, P, FINE^2) tensor
         Foreground in each sub-cell.
+    centres : (B, P) tensor
+        How many objects have their centre in the cell: what there is to count.
     things : (N, 2) tensor
         For each object that has a cell's middle: its number among `NOUN_NAMES`, and its image.
     owners : (N, P) tensor
@@ -49,6 +51,7 @@ class DenseLabels:
     cells: Tensor
     rays: Tensor
     fine: Tensor
+    centres: Tensor
     things: Tensor
     owners: Tensor
 
@@ -67,6 +70,7 @@ def dense_labels(scenes: Sequence[Scene]) -> DenseLabels:
         cells=torch.from_numpy(np.stack([cell_labels(scene) for scene in scenes])),
         rays=torch.from_numpy(np.stack([_rays(scene.labels) for scene in scenes])),
         fine=torch.from_numpy(np.stack([_fine(scene.labels) for scene in scenes])),
+        centres=torch.from_numpy(np.stack([centres(scene.objects, CELLS) for scene in scenes])),
         things=torch.tensor(things).reshape(-1, 2),
         owners=torch.from_numpy(np.array(owners, np.float32).reshape(-1, CELLS**2)),
     )
@@ -92,6 +96,15 @@ def cell_labels(scene: Scene) -> NDArray[np.float32]:
     offset = np.clip((found[:, 2:4] - middle) * 8, -1, 1)
     columns = (covered.sum(1), found[:, 0], found[:, 1], offset, found[:, 4], found[:, 5])
     return np.column_stack(columns).astype(np.float32)
+
+
+def centres(objects: Sequence[SceneObject], side: int) -> NDArray[np.float32]:
+    """How many objects have their centre in each cell (side^2,) of a grid over the image."""
+    counts = np.zeros((side, side), np.float32)
+    for thing in objects:
+        row, column = (min(side - 1, int(place * side)) for place in (thing.y, thing.x))
+        counts[row, column] += 1
+    return counts.ravel()
 
 
 def _middles(side: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

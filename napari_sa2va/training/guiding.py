@@ -13,6 +13,7 @@ from torch import Tensor
 
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training.batches import LanguageBatch
+from napari_sa2va.training.dense_labels import centres
 from napari_sa2va.training.hearing import Heard
 from napari_sa2va.training.looking import COUNTERS, LAYER, POINTERS, attention_logits
 from napari_sa2va.training.scene import Scene
@@ -51,11 +52,8 @@ def named_shares(masks: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def named_centres(scene: Scene, labels: Sequence[int], frames: int) -> NDArray[np.float32]:
     """Number of centres (F * V,) of some objects in each token; later frames have none."""
-    counts = np.zeros((frames, SIDE, SIDE), np.float32)
-    for thing in scene.objects:
-        if thing.label in labels:
-            counts[0, min(SIDE - 1, int(thing.y * SIDE)), min(SIDE - 1, int(thing.x * SIDE))] += 1
-    return counts.ravel()
+    first = centres([thing for thing in scene.objects if thing.label in labels], SIDE)
+    return np.concatenate((first, np.zeros((frames - 1) * SIDE**2, np.float32)))
 
 
 def guiding_losses(

@@ -51,16 +51,16 @@ def by_several(rng: Generator, scene: Scene) -> Reference | None:
 # How often each kind of turn is tried; what a scene does not allow is drawn again, so that what
 # every scene allows is said more often than these shares and what few allow less.
 MIX: tuple[tuple[Maker, float], ...] = (
-    (requests(refer.by_attribute), 0.225),
-    (requests(refer.everything), 0.045),
+    (requests(refer.by_attribute), 0.175),
+    (requests(refer.everything), 0.05),
     (requests(refer.by_size), 0.13),
-    (requests(refer.by_brightness), 0.14),
+    (requests(refer.by_brightness), 0.12),
     (requests(refer.by_position), 0.09),
-    (requests(refer.by_relation), 0.13),
+    (requests(refer.by_relation), 0.145),
     (requests(by_several), 0.03),
     (requests(refer.by_motion), 0.08),
     (refusal, 0.04),
-    (questions.count, 0.075),
+    (questions.count, 0.12),
     (questions.color, 0.05),
     (questions.shape, 0.085),
     (questions.where, 0.065),

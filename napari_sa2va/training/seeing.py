@@ -37,6 +37,7 @@ class DenseHead(nn.Module):
         super().__init__()
         self.cells = nn.Linear(width, sum(SPLIT))
         self.outlines = nn.Linear(width, RAYS + FINE**2)
+        self.centres = nn.Linear(width, 1)
         self.thing = nn.Sequential(
             nn.Linear(width, 256), nn.GELU(), nn.Linear(256, len(NOUN_NAMES))
         )
@@ -55,14 +56,16 @@ class DenseHead(nn.Module):
         drawn = ~labels.rays[..., 0].isnan()
         rays = _distance(of_rays[drawn], labels.rays[drawn])
         fine = F.binary_cross_entropy_with_logits(of_fine, labels.fine)
+        centres = F.poisson_nll_loss(self.centres(cells)[..., 0], labels.centres)
         of_things = self.thing(
             torch.einsum("npc,np->nc", cells[labels.things[:, 1]], labels.owners)
         )
         things = _classes(of_things, labels.things[:, 0])
         right = (of_things.argmax(-1) == labels.things[:, 0]).float()
         shapes = labels.things[:, 0] < NOUN_NAMES.index("cell")
-        total = 2 * coverage + 0.3 * colors + nouns + 4 * measured + 3 * rays + 2 * fine + things
-        losses = {"dense": total, "measures": measured, "rays": rays}
+        outlined = 2 * coverage + 3 * rays + 2 * fine
+        total = outlined + 0.3 * colors + nouns + 4 * measured + 2 * centres + things
+        losses = {"dense": total, "measures": measured, "rays": rays, "centres": centres}
         if shapes.any():
             losses["shape_accuracy"] = right[shapes].mean()
         return losses
