@@ -44,6 +44,8 @@ class _Labels:
         for number, plane in enumerate(planes):
             while len(self.pyramids) <= number:
                 self.pyramids.append(self._new())
+            if not plane.any():
+                continue  # what is not written is 0
             for level, array in enumerate(self.pyramids[number]):
                 array[frame] = plane[:: 2**level, :: 2**level]
 

@@ -598,9 +598,12 @@ def _models_for(workbench: Workbench) -> ModelStore:
 
 
 def _import_ahead() -> None:
-    """Import what would else be imported on the Qt thread: by our first layers, by Export…"""
+    """Import and make what would else keep the Qt thread: for our first layers, for Export…"""
+    # VisPy keeps the dash patterns, 0.2 s of work, that outlines of Labels layers are drawn with.
+    with suppress(ImportError, AttributeError):  # napari's business: it only costs time later
+        import_module("vispy.visuals.line.dash_atlas").DashAtlas()
     for module in ("pandas", "skimage.color.colorconv", "napari_sa2va.export.api"):
-        with suppress(ImportError):  # napari's business: it only costs time later
+        with suppress(ImportError):
             import_module(module)
 
 
