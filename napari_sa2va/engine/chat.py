@@ -89,18 +89,19 @@ class Chat:
 
     def prompt(self, visual: Visual, history: Sequence[Turn], text: str) -> list[int]:
         """Token ids up to where the answer begins."""
-        markup, template = self._tokens.encode_markup, self._template
-        ids = markup(template.start)
-        images = visual.text
+        template, images = self._template, visual.text
+        prompt = self._tokens.prompt().markup(template.start)
         for turn in history:
-            ids += markup(template.before_user) + markup(images)
-            ids += self._tokens.encode_text(turn.user) + markup(template.before_answer)
-            ids += markup(turn.answer) if turn.ids is None else turn.ids
-            ids += markup(template.after_answer)
+            prompt.markup(template.before_user + images).text(turn.user)
+            prompt.markup(template.before_answer)
+            if turn.ids is None:
+                prompt.markup(turn.answer)
+            else:
+                prompt.tokens(turn.ids)
+            prompt.markup(template.after_answer)
             images = ""
-        ids += markup(template.before_user) + markup(images)
-        ids += self._tokens.encode_text(text.strip())
-        return ids + markup(template.before_answer + template.begins_answer)
+        prompt.markup(template.before_user + images).text(text.strip())
+        return prompt.markup(template.before_answer + template.begins_answer).ids()
 
     def stream(
         self, ids: Sequence[int], visual: Visual, limit: int = MAX_NEW_TOKENS

@@ -31,6 +31,7 @@ FETCHED = (
     "tokenizer.model",
     "vocab.txt",
 )
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model")
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 _TRIES = 4  # without a new byte in between
@@ -122,6 +123,13 @@ def choose_files(repository: str, siblings: Iterable[RepoSibling]) -> tuple[HubF
         )
     if "config.json" not in names:
         raise refusal(repository, "it holds no config.json", "Is it a Sa2VA checkpoint?")
+    # A SAM 2 has none, and no configuration of one.
+    if "tokenizer_config.json" in names and not names.intersection(_TOKENIZERS):
+        raise refusal(
+            repository,
+            f"its tokenizer is in none of the files that are read: {', '.join(_TOKENIZERS)}",
+            "Save its tokenizer as one of them, and open the folder.",
+        )
     return tuple(_hub_file(repository, sibling) for sibling in chosen)
 
 

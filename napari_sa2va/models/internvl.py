@@ -68,7 +68,7 @@ class InternVL(LanguageSide):
         self.max_tiles: int = config.get("max_dynamic_patch", 12)
         self.use_thumbnail: bool = config.get("use_thumbnail", True)
         self.downsample: float = config.get("downsample_ratio", 0.5)
-        self.template = TEMPLATES[config["template"]]
+        self.template = TEMPLATES[_template(config)]
         self.grid = int(self.tile_size // vision.patch_size[0] * self.downsample)
 
         official = config["llm_config"]
@@ -173,13 +173,17 @@ class InternVL(LanguageSide):
 
 
 def _check(config: Mapping[str, Any]) -> None:
-    template = config.get("template")
+    template = _template(config)
     if template not in TEMPLATES:
         raise CheckpointError(
             f"config.json names the template {template!r}.", f"Known: {', '.join(TEMPLATES)}."
         )
     if config.get("select_layer", -1) != -1 or config.get("ps_version", "v2") != "v2":
         raise CheckpointError("config.json asks for select_layer or ps_version not known here.")
+
+
+def _template(config: Mapping[str, Any]) -> str:
+    return str(config.get("template")).replace("-", "_")  # it is published in both spellings
 
 
 def vision_config(official: Mapping[str, Any]) -> InternVLVisionConfig:

@@ -108,7 +108,11 @@ class LanguageSide(nn.Module, ABC):
     @property
     def context_length(self) -> int:
         """How many tokens prompt and answer may have together."""
-        return int(self.decoder.config.max_position_embeddings)
+        config = self.decoder.config
+        rope = config.rope_parameters
+        # "dynamic" (NTK) stretches its angles as a text outgrows what the LLM was trained on.
+        factor = rope["factor"] if rope.get("rope_type") == "dynamic" else 1
+        return int(config.max_position_embeddings * factor)
 
     @abstractmethod
     def look(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tokenizers import Tokenizer
-
 from napari_sa2va.core.errors import CheckpointError
+from napari_sa2va.models.vocabularies import read_vocabulary
 
 SEG = "[SEG]"
 PHRASE_START, PHRASE_END = "<p>", "</p>"
@@ -19,7 +19,7 @@ class Tokens:
     Parameters
     ----------
     folder : Path
-        Holds ``tokenizer.json``.
+        Holds ``tokenizer.json`` or ``tokenizer.model``.
 
     Raises
     ------
@@ -28,36 +28,72 @@ class Tokens:
     """
 
     def __init__(self, folder: Path) -> None:
-        path = folder / "tokenizer.json"
-        if not path.is_file():
-            raise CheckpointError(
-                f"{folder} has no tokenizer.json.", "Download the checkpoint's tokenizer files."
-            )
-        try:
-            self._tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:  # the Rust side raises nothing more specific
-            raise CheckpointError(f"{path} is damaged ({error}).", "Download it again.") from error
+        self._vocabulary = read_vocabulary(folder)
+        longest_first = sorted(self._vocabulary.special, key=len, reverse=True)
+        self._special = re.compile(f"({'|'.join(map(re.escape, longest_first))})")
         self.seg = self.id(SEG)
 
     def id(self, token: str) -> int:
         """The id of one special token."""
-        found = self._tokenizer.token_to_id(token)
+        found = self._vocabulary.special.get(token)
         if found is None:
             raise CheckpointError(f"The tokenizer has no token {token}.", "Is this a Sa2VA model?")
-        return int(found)
+        return found
 
     def encode_markup(self, text: str) -> list[int]:
         """Ids of our own text, in which special tokens mean what they say."""
-        return self._encode(text, escape=False)
+        return self.prompt().markup(text).ids()
 
     def encode_text(self, text: str) -> list[int]:
         """Ids of a user's text: special tokens in it become plain characters."""
-        return self._encode(text, escape=True)
+        return self.prompt().text(text).ids()
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens included."""
-        return self._tokenizer.decode(list(ids), skip_special_tokens=False)
+        return self._vocabulary.decode(ids)
 
-    def _encode(self, text: str, escape: bool) -> list[int]:
-        self._tokenizer.encode_special_tokens = escape
-        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+    def prompt(self) -> Prompt:
+        """A prompt to be written part by part."""
+        return Prompt(self)
+
+    def _parts(self, markup: str) -> Iterable[int | str]:
+        """Special tokens, as ids, and the plain text between them."""
+        for number, part in enumerate(self._special.split(markup)):
+            yield self._vocabulary.special[part] if number % 2 else part
+
+    def _encode(self, text: str) -> list[int]:
+        return self._vocabulary.encode(text) if text else []
+
+
+class Prompt:
+    """Token ids of markup and user text as of one string: plain text that touches merges."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self._ids: list[int] = []
+        self._open = ""  # plain text that may go on
+
+    def markup(self, text: str) -> Prompt:
+        """Add our own text, in which special tokens mean what they say."""
+        for part in self._tokens._parts(text):
+            if isinstance(part, str):
+                self._open += part
+            else:
+                self.tokens((part,))
+        return self
+
+    def text(self, text: str) -> Prompt:
+        """Add a user's text: special tokens in it become plain characters."""
+        self._open += text
+        return self
+
+    def tokens(self, ids: Iterable[int]) -> Prompt:
+        """Add ids."""
+        self._ids = [*self.ids(), *ids]
+        return self
+
+    def ids(self) -> list[int]:
+        """All ids so far; what is added later does not merge with them."""
+        self._ids += self._tokens._encode(self._open)
+        self._open = ""
+        return self._ids

@@ -25,7 +25,7 @@ def is_on_hub(entry: Entry) -> bool:
 
 def is_removable(entry: Entry) -> bool:
     """Whether there is anything of it to remove: files, or the user's line in the list."""
-    added = not entry.known.base  # the published ones say what they were made from
+    added = not entry.known.kind  # the published ones say what they are
     return entry.known.name != BUNDLED and bool(
         entry.folder or entry.arrived or entry.problem or added
     )

@@ -323,6 +323,10 @@ def test_offline_what_is_complete_or_was_brought_by_others_is_found(
         ),
         ({"config.json": b"{}", "deep/model.safetensors": b""}, "no safetensors weights"),
         ({"model.safetensors": b""}, "no config.json"),
+        (
+            {"model.safetensors": b"", "config.json": b"{}", "tokenizer_config.json": b"{}"},
+            r"none of the files that are read: tokenizer\.json, tokenizer\.model",
+        ),
     ],
 )
 def test_a_repository_that_is_no_safe_checkpoint_is_refused(

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
+from napari_sa2va.models.internvl import InternVL
 from napari_sa2va.models.internvl_llms import build_llm
 
 INTERNLM2 = {
@@ -31,3 +33,13 @@ def test_internlm2_scales_its_rotary_base_beyond_the_trained_length() -> None:
         angles = positions[0, :, None] / base ** (torch.arange(0, 8, 2) / 8)
         torch.testing.assert_close(cos[0, :, :4], angles.cos(), atol=1e-4, rtol=0)
         torch.testing.assert_close(sin[0, :, :4], angles.sin(), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("template", ["internlm2_chat", "internlm2-chat"])
+def test_internlm2_reads_on_beyond_the_trained_length(template: str) -> None:
+    vision = {"hidden_size": 8, "num_attention_heads": 1, "num_hidden_layers": 1, "image_size": 28}
+    with torch.device("meta"):
+        language = InternVL(
+            {"template": template, "llm_config": INTERNLM2, "vision_config": vision}
+        )
+    assert language.context_length == 128

@@ -114,6 +114,12 @@ def test_it_lists_what_is_known_and_what_fits(window, backend, qtbot, artifacts)
     window.grab().save(str(artifacts / "models.png"))
 
 
+def test_nothing_is_removed_of_a_published_model_that_is_not_here(window) -> None:
+    for name in ("ByteDance/Sa2VA-4B", "facebook/sam2.1-hiera-tiny"):
+        window.table.select(name)
+        assert not window.remove.isEnabled(), name
+
+
 def test_on_a_gpu_the_precision_is_the_gpus(dock, backend, qtbot) -> None:
     backend.room = DeviceMemory("cuda", "a GPU", "bfloat16", 15_000_000_000, 16_000_000_000)
     window = open_window(dock(show=True), qtbot)
