@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from weakref import ref
 
 from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QWidget
 
+from napari_sa2va.widgets._below import dock_below
 from napari_sa2va.widgets._expressions_panel import (
     FITS_KEY,
     NEXT_KEY,
@@ -33,7 +35,7 @@ class Expressing(QObject):
         Where the panel docks.
     workbench : Workbench
         Whose objects are referred to.
-    parent : QObject
+    parent : QWidget
         The dock.
 
     Signals
@@ -44,7 +46,7 @@ class Expressing(QObject):
 
     chosen = Signal(int)
 
-    def __init__(self, viewer: napari.Viewer, workbench: Workbench, parent: QObject) -> None:
+    def __init__(self, viewer: napari.Viewer, workbench: Workbench, parent: QWidget) -> None:
         super().__init__(parent)
         self._viewer, self._workbench = viewer, workbench
         self._alone: Labels | None = None
@@ -61,7 +63,7 @@ class Expressing(QObject):
             self.panel.alone_wanted.connect(self._show_alone)
             self._bind_keys(self.panel)
         if self.panel.parent() is None:  # new, or its dock was closed
-            self._viewer.window.add_dock_widget(self.panel, name=TITLE, area="bottom")
+            dock_below(self._viewer, self.panel, TITLE, self.parent())
         self.refresh()
         pair = self.panel.table.selected
         if pair is not None:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from weakref import ref
 
 from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QWidget
 
+from napari_sa2va.widgets._below import dock_below
 from napari_sa2va.widgets._review_panel import (
     ACCEPT_KEY,
     BEFORE_KEY,
@@ -32,7 +34,7 @@ class Reviewing(QObject):
         Where the panel docks.
     workbench : Workbench
         Whose objects are reviewed.
-    parent : QObject
+    parent : QWidget
         The dock.
 
     Signals
@@ -43,7 +45,7 @@ class Reviewing(QObject):
 
     opened = Signal()
 
-    def __init__(self, viewer: napari.Viewer, workbench: Workbench, parent: QObject) -> None:
+    def __init__(self, viewer: napari.Viewer, workbench: Workbench, parent: QWidget) -> None:
         super().__init__(parent)
         self._viewer, self._workbench = viewer, workbench
         self._place: tuple[int | None, int] = (None, 0)
@@ -57,7 +59,7 @@ class Reviewing(QObject):
             self.opened.emit()
             self._bind_keys(self.panel)
         if self.panel.parent() is None:  # new, or its dock was closed
-            self._viewer.window.add_dock_widget(self.panel, name=TITLE, area="bottom")
+            dock_below(self._viewer, self.panel, TITLE, self.parent())
         self.refresh(self._frames)
         return self.panel
 
