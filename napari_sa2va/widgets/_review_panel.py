@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeyEvent, QKeySequence
@@ -14,6 +15,8 @@ from napari_sa2va.widgets._explained import enable
 from napari_sa2va.widgets._timeline import Row, Timeline
 
 NEXT_KEY, BEFORE_KEY, ACCEPT_KEY, REJECT_KEY = "Shift+N", "Shift+B", "Shift+Y", "Shift+X"
+
+_NOTHING: Mapping[int, MaskFacts] = MappingProxyType({})  # one and the same, as rows compare it
 
 
 class ReviewPanel(QWidget):
@@ -87,7 +90,7 @@ class ReviewPanel(QWidget):
         """
         rows = {}
         for label, record in sorted(records.items()):
-            known = facts.get(label, {})
+            known = facts.get(label, _NOTHING)
             state = (id(record), id(known), frames, record.phrase)
             state += (len(record.prompts), len(record.scores), len(record.verified_frames))
             before = self._rows.get(label)
@@ -162,7 +165,7 @@ class ReviewPanel(QWidget):
         return row is not None and row[1].record.scores.get(frame, 0) > 0
 
     def _next(self, step: int) -> tuple[int, int] | None:
-        doubtful = {label: row.doubts for label, (_, row) in self._rows.items()}
+        doubtful = {label: row.doubtful for label, (_, row) in self._rows.items()}
         return next_doubt(doubtful, *self._place, step)
 
     def _show_doubts(self) -> None:
