@@ -75,6 +75,7 @@ def layer_as_stack(viewer: napari.Viewer, labels: Labels, time_axis: int | None)
         sources = (*sources, ("images", path))
     return replace(
         stack,
+        objects={i: r for i, r in stack.objects.items() if r.is_at(geometry.place)},
         images=None if image is None else _LayerImages(viewer, image, geometry),
         mapping=_mapping(labels, geometry),
         sources=sources,
