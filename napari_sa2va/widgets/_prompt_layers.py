@@ -108,7 +108,10 @@ class PromptLayers:
         return {int(i) for layer in layers if layer is not None for i in layer.features["object"]}
 
     def take_out(self, image: Image, object_id: int) -> KeptPrompts:
-        """Remove what was clicked and drawn for an object; `put_back` brings it back."""
+        """Remove what was clicked and drawn for an object; `put_back` brings it back.
+
+        What the next prompt is like is to be set anew: see `set_next`.
+        """
         kept = KeptPrompts([], [])
         points, boxes = self.points(image), self.boxes(image)
         if points is not None:
@@ -123,14 +126,21 @@ class PromptLayers:
         return kept
 
     def put_back(self, image: Image, object_id: int, kept: KeptPrompts) -> None:
-        """Draw again what `take_out` has removed, where the layers are still there."""
+        """Draw again what `take_out` has removed, where the layers are still there.
+
+        What the next prompt is like is to be set anew: see `set_next`.
+        """
         points, boxes = self.points(image), self.boxes(image)
-        for position, positive in kept.points if points is not None else ():
-            points.feature_defaults = {"positive": positive, "object": object_id}
-            points.add(position)
-        for corners, kind in kept.boxes if boxes is not None else ():
-            boxes.feature_defaults = {"object": object_id}
-            boxes.add([corners], shape_type=kind)
+        if points is not None:
+            with points.events.feature_defaults.blocker():  # nobody has chosen them
+                for position, positive in kept.points:
+                    points.feature_defaults = {"positive": positive, "object": object_id}
+                    points.add(position)
+        if boxes is not None:
+            with boxes.events.feature_defaults.blocker():
+                for corners, kind in kept.boxes:
+                    boxes.feature_defaults = {"object": object_id}
+                    boxes.add([corners], shape_type=kind)
 
     def _drawn(
         self, image: Image, geometry: StackGeometry
@@ -221,7 +231,7 @@ def _rows_of(layer: Layer, object_id: int) -> list[int]:
 
 
 def _remove(layer: Layer, rows: list[int]) -> None:
-    if rows:
+    with layer.events.feature_defaults.blocker():  # nobody has chosen them
         layer.selected_data = set(rows)
         layer.remove_selected()
 

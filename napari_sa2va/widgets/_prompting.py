@@ -107,14 +107,14 @@ class Prompting(QObject):
         if self.image is not None:
             for object_id in object_ids:
                 self._taken_out[object_id] = self.layers.take_out(self.image, object_id)
+        self._on_next_changed()
 
     def put_back(self, object_ids: Iterable[int]) -> None:
         """Objects are there again, with what was taken out of the layers with them."""
         for object_id in object_ids:
             kept = self._taken_out.pop(object_id, None)
             if kept is not None and self.image is not None:
-                with signals_blocked(self.panel):
-                    self.layers.put_back(self.image, object_id, kept)
+                self.layers.put_back(self.image, object_id, kept)
         self._on_next_changed()
 
     def used(self) -> list[dict[str, Any]]:

@@ -40,6 +40,11 @@ class Remeasuring(QObject):
             number = self._wanted[object_id, frame] = next(self._numbers)
             self._executor.submit(self._measure, number, labels, geometry, object_id, frame)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is something to measure."""
+        return bool(self._wanted)
+
     def drop(self, *masks: tuple[int, int]) -> None:
         """These masks are no longer what was to be measured."""
         for mask in masks:

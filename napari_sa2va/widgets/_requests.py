@@ -291,7 +291,7 @@ def reject(work: Work, label: int, frame: int) -> Iterator[Update]:
 def clear(work: Work) -> Iterator[Update]:
     """Erase all objects that are not locked."""
     total = work.frames.shape[0]
-    free = [label for label, record in work.records.items() if not record.locked]
+    free = [label for label, record in list(work.records.items()) if not record.locked]
     for frame in range(total):
         work.writer.erase(free, frame)
         if frame % 16 == 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -20,14 +19,7 @@ from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.review import MaskFacts
 from napari_sa2va.widgets import _requests as requests
 from napari_sa2va.widgets._geometry import StackGeometry
-from napari_sa2va.widgets._hand_edits import (
-    Masks,
-    Strokes,
-    frames_of,
-    masks_of,
-    take_up,
-    who_and_when,
-)
+from napari_sa2va.widgets._hand_edits import who_and_when
 from napari_sa2va.widgets._history import History
 from napari_sa2va.widgets._interruption import Interruption
 from napari_sa2va.widgets._label_blocks import free_label, largest_label
@@ -35,15 +27,15 @@ from napari_sa2va.widgets._labels_writer import LabelsWriter
 from napari_sa2va.widgets._measuring import Telling, labelled, measure, save_table
 from napari_sa2va.widgets._object_edits import check_parent, merged, split_at
 from napari_sa2va.widgets._object_labels import ObjectLabels
+from napari_sa2va.widgets._painting import Painting
 from napari_sa2va.widgets._prompt_layers import described
 from napari_sa2va.widgets._redraw import Redraw
-from napari_sa2va.widgets._remeasuring import Remeasuring, joined
+from napari_sa2va.widgets._remeasuring import joined
 from napari_sa2va.widgets._restoring import restored_objects
 from napari_sa2va.widgets._runner import Runner
 from napari_sa2va.widgets._sent import Sent
 from napari_sa2va.widgets._sessions import Sessions
-from napari_sa2va.widgets._stroke_changes import Stroke, changes_of
-from napari_sa2va.widgets._undo import PlaneChange, UndoStack, UndoStep, copied
+from napari_sa2va.widgets._undo import UndoStack, UndoStep, copied
 from napari_sa2va.widgets._updates import (
     ConversationBegan,
     Describing,
@@ -161,17 +153,10 @@ class Workbench(QObject):
         self._prompts: list[dict[str, Any]] = []
         self._redraw = Redraw(viewer, self)
         self._progress: Progress | None = None
-        self._strokes = Strokes(self)
-        # The first part of each of napari's last strokes, and the step that it was.
-        self._stroke_steps: deque[tuple[object, UndoStep]] = deque(maxlen=_STROKES)
-        self._remeasuring = Remeasuring(self)
+        self._painting = Painting(self)
         self.keep: Callable[[Iterator[Update]], Iterator[Update]] = lambda request: request
         self.restoring: SessionFile | None = None
 
-        self._strokes.painted.connect(self._on_painted)
-        self._strokes.undone.connect(self._on_stroke_undone)
-        self._strokes.redone.connect(self._on_stroke_redone)
-        self._remeasuring.measured.connect(self._on_remeasured)
         self._redraw.due.connect(self._show)
         self.runner.updated.connect(self._on_update)
         self.runner.stopped.connect(self._on_stopped)
@@ -204,7 +189,7 @@ class Workbench(QObject):
         if image is None or self.objects is None or not self.objects.belongs_to(image):
             self.objects = None if image is None else ObjectLabels(self._viewer, image)
             self.history = History()
-            self._stroke_steps.clear()
+            self._painting.forget()
             self.give_up()
             self.facts = {}
             self._watch_layer()
@@ -214,7 +199,7 @@ class Workbench(QObject):
 
     def free_label(self, taken: Iterable[int] = ()) -> int:
         """The id of a new object, none of those taken. Raises InputError where there is none."""
-        labels = self._needed_objects().array
+        labels = self.needed_objects().array
         return free_label(labels, {*taken, *self._all})
 
     def is_elsewhere(self, object_id: int) -> bool:
@@ -296,15 +281,15 @@ class Workbench(QObject):
 
     def set_phrases(self, object_id: int, phrases: Iterable[str]) -> None:
         """Refer to an object by these phrases, the first its own."""
-        with self._edit(f"Phrases of object {object_id}", object_id):
+        with self.edit(f"Phrases of object {object_id}", object_id):
             self.records[object_id].set_phrases(phrases)
-        self._publish()
+        self.publish()
 
     def judge(self, object_id: int, expression: str, fits: bool) -> None:
         """Take note whether a person finds that an expression fits an object's masks."""
-        with self._edit(f"Judgement on object {object_id}", object_id):
+        with self.edit(f"Judgement on object {object_id}", object_id):
             self.records[object_id].judge(expression, fits, *who_and_when())
-        self._publish()
+        self.publish()
 
     def run(self, title: str, request: Iterator[Update]) -> None:
         """Run what reads the labels and changes nothing in them."""
@@ -319,29 +304,33 @@ class Workbench(QObject):
 
     def undo(self) -> None:
         """Take back the last step: what a run, or the user, did."""
-        step = None if self.objects is None else self.undo_stack.undo()
+        possible = self.objects is not None and not self.runner.is_running
+        step = self.undo_stack.undo() if possible else None
         if step is not None:
-            self._take_back(step)
+            self.take_back(step)
             self.started.emit(f"Undo: {step.title}")
             self._run(requests.undo(self.sessions, step))
 
     def redo(self) -> None:
         """Do again what was taken back last."""
-        step = None if self.objects is None else self.undo_stack.redo()
+        possible = self.objects is not None and not self.runner.is_running
+        step = self.undo_stack.redo() if possible else None
         if step is not None:
-            self._do_again(step)
+            self.do_again(step)
             self.started.emit(f"Redo: {step.title}")
             self._run(requests.redo(self.sessions, step))
 
-    def _take_back(self, step: UndoStep) -> None:
-        self._remeasuring.drop(*step.facts)
+    def take_back(self, step: UndoStep) -> None:
+        """Forget what is known by a step; its pixels are another matter."""
+        self._painting.drop(*step.facts)
         step.take_back(self._all, self.facts)
         self._masks |= step.facts.keys()
         if step.deleted:
             self.returned.emit(step.deleted)
 
-    def _do_again(self, step: UndoStep) -> None:
-        self._remeasuring.drop(*step.facts)
+    def do_again(self, step: UndoStep) -> None:
+        """Know again what `take_back` forgot."""
+        self._painting.drop(*step.facts)
         step.do_again(self._all, self.facts)
         self._masks |= step.facts.keys()
         if step.deleted:
@@ -393,13 +382,13 @@ class Workbench(QObject):
         if self.objects is None or getattr(self.records[object_id], field) == value:
             return
         title = f"{_FIELDS[field]} of object {object_id}" if field in _FIELDS else ""
-        with self._edit(title, object_id):
+        with self.edit(title, object_id):
             setattr(self.records[object_id], field, value)
-        self._publish()
+        self.publish()
 
-    def _edit(self, title: str, *object_ids: int) -> AbstractContextManager[UndoStep]:
+    def edit(self, title: str, *object_ids: int) -> AbstractContextManager[UndoStep]:
         """What is done within to these objects is one step; none where it has no title."""
-        labels = self._needed_objects().array
+        labels = self.needed_objects().array
         return self.history.edit(title, labels, self._all, object_ids)
 
     def set_parent(self, object_id: int, parent: int) -> None:
@@ -410,13 +399,13 @@ class Workbench(QObject):
     def verify(self, object_id: int, frame: int, verified: bool) -> None:
         """Take note that a person confirmed an object's mask in a frame, or no longer does."""
         said = "right" if verified else "not verified"
-        with self._edit(f"Mask of object {object_id} in frame {frame} is {said}", object_id):
+        with self.edit(f"Mask of object {object_id} in frame {frame} is {said}", object_id):
             record = self.records[object_id]
             if verified:
                 record.verify(frame, *who_and_when())
             else:
                 record.unverify(frame)
-        self._publish()
+        self.publish()
 
     def go_on(self) -> None:
         """Go on with what was interrupted; with the backend made anew, where that is the remedy."""
@@ -451,7 +440,7 @@ class Workbench(QObject):
         Calls nothing of Qt: the Qt side of this object may be gone.
         """
         self.runner.cancel()
-        self._remeasuring.end()
+        self._painting.end()
         self.sessions.end()
 
     def _check_unlocked(self, *object_ids: int) -> None:
@@ -463,7 +452,7 @@ class Workbench(QObject):
 
     def _check_possible(self, *object_ids: int) -> None:
         """Raise InputError where the stack that is worked on cannot have these objects."""
-        most = largest_label(self._needed_objects().array)
+        most = largest_label(self.needed_objects().array)
         for object_id in object_ids:
             if object_id > most:
                 raise InputError(
@@ -471,16 +460,17 @@ class Workbench(QObject):
                     "Choose a smaller one.",
                 )
             if self.is_elsewhere(object_id):
-                raise InputError(self._where(object_id), "Go there, or begin a new object.")
+                raise InputError(self.where(object_id), "Go there, or begin a new object.")
 
-    def _where(self, object_id: int) -> str:
+    def where(self, object_id: int) -> str:
         """Where an object of another stack is, in words."""
-        names = self._needed_objects().image.axis_labels
+        names = self.needed_objects().image.axis_labels
         place = enumerate(self._all[object_id].place)
         at = ", ".join(f"axis {names[axis]} at {index}" for axis, index in place if index >= 0)
         return f"Object {object_id} is an object of another stack ({at or 'along another axis'})."
 
-    def _needed_objects(self) -> ObjectLabels:
+    def needed_objects(self) -> ObjectLabels:
+        """The objects of the image. Raises InputError where there is no image."""
         if self.objects is None:
             raise InputError("There is no image.", "Open one first.")
         return self.objects
@@ -492,7 +482,7 @@ class Workbench(QObject):
 
     def _begin(self, title: str, sent: Sent, reserved: Iterable[int] = ()) -> Work:
         self.look_at(sent.image, sent.geometry)
-        array = self._needed_objects().array
+        array = self.needed_objects().array
         self._prompts = []
         step = self.history.begin(title, array, self.records, sent.geometry.place)
         self._writer = LabelsWriter(array, sent.geometry, step)
@@ -559,7 +549,7 @@ class Workbench(QObject):
     def _measure(self, object_id: int, frame: int, facts: MaskFacts | None) -> None:
         """A run gave a mask, which measures this."""
         self._masks.add((object_id, frame))
-        self._remeasuring.drop((object_id, frame))
+        self._painting.drop((object_id, frame))
         if self.history.step is not None:
             self.history.step.measured(self.facts, object_id, frame, facts)
 
@@ -583,7 +573,7 @@ class Workbench(QObject):
             self._finish(step)
         self._writer = self._request = None
         self._show()
-        self._publish()
+        self.publish()
         if self.restoring is not None:
             self._finish_restoring(outcome)
         self.stopped.emit(outcome)
@@ -635,7 +625,8 @@ class Workbench(QObject):
         if masks:
             self.masks_changed.emit(masks)
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
+        """Bring what is known of the objects to their layer, and to all that show it."""
         if self.objects is not None:
             info = self.sessions.info
             self.objects.publish(info.model, dtype=info.dtype, revision=info.revision)
@@ -650,107 +641,9 @@ class Workbench(QObject):
     def _watch_layer(self) -> None:
         layer = None if self.objects is None else self.objects.layer
         if layer is not None:
-            self._strokes.watch(layer)
+            self._painting.watch(layer)
             layer.events.selected_label.connect(self._on_selected_label)
             layer.events.colormap.connect(self._on_colormap)
-
-    def _on_painted(self, strokes: list[Stroke]) -> None:
-        objects, geometry = self.objects, self._geometry
-        if objects is None or geometry is None:
-            return
-        changes = [changes_of(stroke, objects.array, geometry) for stroke in strokes]
-        if refused := self._why_not_painted(change for of in changes for change in of):
-            self._strokes.take_back(len(strokes))
-            show_warning(refused)
-            return
-        for stroke, made in zip(strokes, changes, strict=True):
-            if made:
-                self._take_up(stroke, made)
-        self._publish()
-
-    def _take_up(self, stroke: Stroke, changes: list[PlaneChange]) -> None:
-        """Make a stroke a step."""
-        masks, labels = masks_of(changes), self._needed_objects().array
-        ids = {object_id for object_id, _ in masks}
-        with self._edit(f"Painting in {_named(ids)}", *ids) as step:
-            step.changes = changes
-            take_up(changes, labels, self._all)
-            for object_id, frame in masks:
-                step.measured(self.facts, object_id, frame, None)
-        self._stroke_steps.append((stroke[0], step))
-        self._tell_painted(changes, masks)
-
-    def _why_not_painted(self, changes: Iterable[PlaneChange]) -> str:
-        """Why what was painted cannot stay, and what to do; empty where it can."""
-        for change in changes:
-            for object_id in {change.before, change.after} & self._all.keys():
-                record = self._all[object_id]
-                if record.locked:
-                    return (
-                        f"Object {object_id} is locked: what was painted is taken back. "
-                        "Unlock it in the list to change it."
-                    )
-                if object_id == change.after and not record.is_at(change.geometry.place):
-                    return (
-                        f"{self._where(object_id)} What was painted is taken back. "
-                        "Go there, or paint a new object."
-                    )
-        return ""
-
-    def _on_stroke_undone(self, stroke: Stroke) -> None:
-        """The layer's own undo took a stroke back: so does ours, where that is its last step."""
-        step = self._step_of(stroke)
-        if step is not None and step is self.undo_stack.last:
-            self.undo_stack.undo()
-            self._take_back(step)
-            self._after_stroke(step.changes)
-        elif self.objects is not None and self._geometry is not None:
-            changes = changes_of(stroke, self.objects.array, self._geometry)
-            self._behind([change.reversed for change in reversed(changes)])
-
-    def _on_stroke_redone(self, stroke: Stroke) -> None:
-        step = self._step_of(stroke)
-        if step is not None and step is self.undo_stack.next:
-            self.undo_stack.redo()
-            self._do_again(step)
-            self._after_stroke(step.changes)
-        elif self.objects is not None and self._geometry is not None:
-            self._behind(changes_of(stroke, self.objects.array, self._geometry))
-
-    def _step_of(self, stroke: Stroke) -> UndoStep | None:
-        return next((step for part, step in self._stroke_steps if part is stroke[0]), None)
-
-    def _behind(self, changes: list[PlaneChange]) -> None:
-        """The layer's own undo reached behind our last step: nobody has verified those masks."""
-        masks = masks_of(changes)
-        ids = {object_id for object_id, _ in masks} & self._all.keys()
-        with self._edit(f"napari's undo in {_named(ids)}", *ids) as step:
-            step.changes = changes
-            for object_id, frame in masks:
-                if object_id in ids:
-                    self._all[object_id].unverify(frame)
-                step.measured(self.facts, object_id, frame, None)
-        self._tell_painted(changes, masks)
-        self._publish()
-
-    def _after_stroke(self, changes: list[PlaneChange]) -> None:
-        self._tell_painted(changes, {})
-        self._publish()
-        masks, self._masks = self._masks, set()
-        self.masks_changed.emit(masks)
-
-    def _tell_painted(self, changes: list[PlaneChange], masks: Masks) -> None:
-        """Tell which frames were painted, and measure these masks again."""
-        self.sessions.forget({object_id for object_id, _ in masks_of(changes)})
-        if self.objects is not None:
-            self._remeasuring.begin(self.objects.array, masks)
-        for geometry, frames in frames_of(changes).items():
-            self.frames_painted.emit(geometry, frames)
-
-    def _on_remeasured(self, object_id: int, frame: int, facts: MaskFacts | None) -> None:
-        if object_id in self._all and facts is not None:
-            self.facts.setdefault(object_id, {})[frame] = facts
-        self.masks_changed.emit({(object_id, frame)})
 
     def _on_selected_label(self, event: Event) -> None:
         if self.objects is not None and event.source is self.objects.layer:
@@ -767,11 +660,6 @@ def _descriptions(prompts: Iterable[Mapping[str, Any]]) -> list[str]:
     return [text for text in texts if text and text[-1] not in ".?!"]
 
 
-def _named(object_ids: Iterable[int]) -> str:
-    return f"object {', '.join(map(str, sorted(object_ids)))}"
-
-
-_STROKES = 100  # napari itself keeps so many
 _FIELDS = {"phrase": "Name", "category": "Class", "parent": "Origin", "locked": "Lock"}
 
 

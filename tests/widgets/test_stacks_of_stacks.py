@@ -7,8 +7,10 @@ import pytest
 
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.records import ObjectRecord
+from napari_sa2va.export.layers import stack_layers
 from napari_sa2va.io import label_store
 from napari_sa2va.widgets import _object_labels
+from napari_sa2va.widgets._export_layers import layer_as_stack
 from napari_sa2va.widgets._label_blocks import free_label
 from tests.widgets.test_segmenting import click, labels_of
 from tests.widgets.test_undoing import look, paint, same
@@ -168,3 +170,17 @@ def test_the_id_after_those_taken_else_the_lowest_that_is_free() -> None:
     assert free_label(labels, {1, 2, 65535}) == 3
     with pytest.raises(InputError, match="65535 objects"):
         free_label(labels, range(1, 65536))
+
+
+def test_an_export_has_the_objects_of_the_stack_that_is_shown(widget, run) -> None:
+    go(widget, 0, 3)
+    click(widget, (0, 3, 40, 20))
+    run(widget, widget.segment)
+    stacks = {}
+    for z in (1, 3):
+        go(widget, 0, z)
+        stacks[z] = layer_as_stack(widget._viewer, labels_of(widget), 0)
+    assert {z: list(stack.objects) for z, stack in stacks.items()} == {1: [1], 3: [2]}
+    (options,) = (options for _, options, kind in stack_layers(stacks[1]) if kind == "labels")
+    record = options["metadata"]["sa2va"]["objects"][1]
+    assert record["place"] == [], "it would not be found in an image of its own"

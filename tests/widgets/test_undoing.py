@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
@@ -62,7 +64,7 @@ def test_what_a_person_did_is_taken_back_step_by_step(two, run, qtbot) -> None:
     def did(action) -> None:
         action()
         # What was painted is measured in a thread.
-        qtbot.waitUntil(lambda: not bench._remeasuring._wanted, timeout=5000)
+        qtbot.waitUntil(lambda: not bench._painting.measuring.is_busy, timeout=5000)
         seen.append(look(two))
 
     for frame in range(5):
@@ -76,7 +78,7 @@ def test_what_a_person_did_is_taken_back_step_by_step(two, run, qtbot) -> None:
     did(lambda: bench.change(1, "category", "dot"))
     did(lambda: bench.change(2, "locked", True))
     assert sorted(bench.records) == [1, 2, 7]
-    for before, after in zip(seen, seen[1:], strict=False):
+    for before, after in pairwise(seen):
         assert not same(before, after), "a step that changes nothing tests nothing"
     for expected in seen[-2::-1]:
         assert run(two, two.runs.undo.click) == "done"
@@ -179,7 +181,7 @@ def test_the_facts_of_objects_go_with_their_masks(two, run) -> None:
     assert list(merged) == [2]
     assert merged[2][3] == before[2][3]
     labels = np.array(labels_of(two).data[5] == 2)
-    ys, xs = np.nonzero(labels)
+    ys, _ = np.nonzero(labels)
     assert (merged[2][5].area, merged[2][5].y) == (len(ys), pytest.approx(ys.mean()))
     run(two, bench.undo)
     run(two, bench.undo)
