@@ -212,7 +212,7 @@ class Sa2VAWidget(QWidget):
         self._attempt(partial(self._ask, question))
 
     def clear_objects(self) -> None:
-        """Erase all objects of the image."""
+        """Erase all objects in the list."""
         self._attempt(lambda: self.workbench.clear(self._sent()))
 
     def add_points(self) -> None:
