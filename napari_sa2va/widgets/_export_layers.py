@@ -65,7 +65,8 @@ def labels_geometry(viewer: napari.Viewer, labels: Labels, time_axis: int | None
 def layer_as_stack(viewer: napari.Viewer, labels: Labels, time_axis: int | None) -> LabelledStack:
     """A Labels layer, with the image that it belongs to, as it can be exported in a thread.
 
-    Other axes than time and the two that are shown are taken where their sliders stand.
+    Other axes than time and the two that are shown are taken where their sliders stand; so are
+    the objects.
     """
     geometry = labels_geometry(viewer, labels, time_axis)
     image = image_of(viewer, labels)
@@ -75,6 +76,7 @@ def layer_as_stack(viewer: napari.Viewer, labels: Labels, time_axis: int | None)
         sources = (*sources, ("images", path))
     return replace(
         stack,
+        objects={i: r for i, r in stack.objects.items() if r.is_at(geometry.place)},
         images=None if image is None else _LayerImages(viewer, image, geometry),
         mapping=_mapping(labels, geometry),
         sources=sources,

@@ -78,7 +78,7 @@ class Expressing(QObject):
         if objects is None:
             self.panel.show_records({}, lambda _: (0.5, 0.5, 0.5))
         else:
-            self.panel.show_records(objects.records, objects.color)
+            self.panel.show_records(self._workbench.records, objects.color)
         self._show_alone(self.panel.isVisible() and self.panel.alone.isChecked())
 
     def end(self) -> None:

@@ -73,7 +73,7 @@ class Reviewing(QObject):
             self.panel.show_records({}, {}, frames, lambda _: (0.5, 0.5, 0.5))
         else:
             facts = self._workbench.facts
-            self.panel.show_records(objects.records, facts, frames, objects.color)
+            self.panel.show_records(self._workbench.records, facts, frames, objects.color)
         self.panel.show_place(*self._place)
 
     def stand_at(self, object_id: int | None, frame: int) -> None:

@@ -180,7 +180,7 @@ _WAYS = {
 }
 _ONLY_TIP = "Follow the object selected in the list, not all"
 _CANCEL_TIP = "Stop; frames that are done stay"
-_CLEAR_TIP = "Erase all objects of this image that are not locked; Undo brings them back"
+_CLEAR_TIP = "Erase all objects in the list that are not locked; Undo brings them back"
 
 
 def _none(title: str, what: str) -> str:

@@ -184,6 +184,8 @@ class Sa2VAWidget(QWidget):
         self.workbench.stopped.connect(self._on_stopped)
         self.workbench.progressed.connect(self.runs.show_progress)
         self.workbench.objects_changed.connect(self._on_objects_changed)
+        self.workbench.deleted.connect(self.prompting.take_out)
+        self.workbench.returned.connect(self.prompting.put_back)
         self.workbench.object_found.connect(self._on_object_found)
         self.workbench.object_known.connect(self._on_object_known)
         self.workbench.answer_grew.connect(self._on_answer_grew)
@@ -210,7 +212,7 @@ class Sa2VAWidget(QWidget):
         self._attempt(partial(self._ask, question))
 
     def clear_objects(self) -> None:
-        """Erase all objects of the image."""
+        """Erase all objects in the list."""
         self._attempt(lambda: self.workbench.clear(self._sent()))
 
     def add_points(self) -> None:
@@ -223,7 +225,9 @@ class Sa2VAWidget(QWidget):
 
     def new_object(self) -> None:
         """Let the next prompts be for an object that is not there yet."""
-        self.prompts.object_id.setValue(max(self._taken(), default=0) + 1)
+        self._attempt_now(
+            lambda: self.prompts.object_id.setValue(self.workbench.free_label(self._taken()))
+        )
 
     def select_object(self, object_id: int) -> None:
         """Make an object the current one: in the list, the Labels layer, and for prompts."""
@@ -236,7 +240,7 @@ class Sa2VAWidget(QWidget):
     def go_to_object(self, object_id: int) -> None:
         """Select an object and go to the first frame that it is in."""
         objects = self.workbench.objects
-        if objects is None or object_id not in objects.records:
+        if objects is None or object_id not in self.workbench.records:
             show_warning(f"Object {object_id} is no longer there.")
             return
         self.select_object(object_id)
@@ -274,9 +278,12 @@ class Sa2VAWidget(QWidget):
 
     def split_object(self, object_id: int) -> None:
         """From the frame shown on, let an object be another one."""
-        new = max(self._taken(), default=0) + 1
         frame = self.picker.frame or 0
-        self._attempt(lambda: self.workbench.split(self._sent(), object_id, frame, new))
+        self._attempt(
+            lambda: self.workbench.split(
+                self._sent(), object_id, frame, self.workbench.free_label(self._taken())
+            )
+        )
 
     def reject(self, object_id: int, frame: int) -> None:
         """Erase an object's mask in a frame: it is wrong."""
@@ -369,6 +376,9 @@ class Sa2VAWidget(QWidget):
         if self.workbench.runner.is_running:
             show_warning("Something is running already. Wait for it, or cancel it.")
             return
+        self._attempt_now(action)
+
+    def _attempt_now(self, action: Callable[[], None]) -> None:
         try:
             action()
         except InputError as error:
@@ -439,7 +449,8 @@ class Sa2VAWidget(QWidget):
         objects, geometry = self.workbench.objects, self.workbench.geometry
         if objects is not None and geometry is not None:
             try:
-                show_tracks(self._viewer, objects.image, geometry, objects.records, facts)
+                records = self.workbench.records
+                show_tracks(self._viewer, objects.image, geometry, records, facts)
             except InputError as error:
                 show_warning(str(error))
 
@@ -449,7 +460,7 @@ class Sa2VAWidget(QWidget):
         return sent
 
     def _taken(self) -> set[int]:
-        """Ids that mean an object already."""
+        """Ids that mean an object already, or are to."""
         return self.prompting.ids() | set(self.workbench.records)
 
     def _on_stack_changed(self) -> None:
@@ -461,8 +472,17 @@ class Sa2VAWidget(QWidget):
     def _on_moved(self, _: object = None) -> None:
         frame = self.picker.frame
         if frame is not None:
+            self._look_around()
             self.objects.show_frame(frame)
             self.reviewing.stand_at(self.table.selected_id, frame)
+
+    def _look_around(self) -> None:
+        """Take up the objects of the stack that the viewer stands in."""
+        geometry, known = self.picker.geometry, self.workbench.geometry
+        if None not in (geometry, known) and geometry.place != known.place:
+            self.workbench.look_at(self.picker.image, geometry)
+            if self.workbench.is_elsewhere(self.prompts.object_id.value()):
+                self.new_object()
 
     def _offer_sessions(self) -> None:
         image = self.picker.image
@@ -534,7 +554,7 @@ class Sa2VAWidget(QWidget):
         if objects is None:
             self.objects.show_records({}, lambda _: (0.5, 0.5, 0.5))
         else:
-            self.objects.show_records(objects.records, objects.color)
+            self.objects.show_records(self.workbench.records, objects.color)
         self.reviewing.refresh(self.picker.last.maximum() + 1)
         self._show_possible()
 
