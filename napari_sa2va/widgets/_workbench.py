@@ -28,6 +28,7 @@ from napari_sa2va.widgets._hand_edits import (
 )
 from napari_sa2va.widgets._interruption import Interruption
 from napari_sa2va.widgets._labels_writer import LabelsWriter
+from napari_sa2va.widgets._legs import Leg
 from napari_sa2va.widgets._measuring import Telling, labelled, measure, save_table
 from napari_sa2va.widgets._object_edits import check_parent, merged, split_at
 from napari_sa2va.widgets._object_labels import ObjectLabels
@@ -206,7 +207,7 @@ class Workbench(QObject):
         self,
         sent: Sent,
         labels: Sequence[int],
-        legs: Sequence[tuple[int, int, bool]],
+        legs: Sequence[Leg],
         rule: LossRule,
     ) -> None:
         """Follow objects from the frame where the viewer stands."""
@@ -223,13 +224,14 @@ class Workbench(QObject):
         question: str,
         look_at: Sequence[int],
         reserved: set[int],
+        rule: LossRule,
         telling: Telling | None = None,
     ) -> None:
         """Ask a question."""
         work = self._begin("Ask", sent, reserved)
         self._note(sent)
         self._prompts = [{"kind": "question", "frames": list(look_at), "text": question}]
-        self._run(requests.ask(work, question, look_at, sent.start, sent.stop, telling))
+        self._run(requests.ask(work, question, look_at, sent.start, sent.stop, rule, telling))
 
     def stack(self) -> LabelledStack:
         """The objects as they are now, to be measured."""
@@ -277,7 +279,7 @@ class Workbench(QObject):
         """Erase an object's mask in a frame: a person says that it is wrong."""
         self._check_unlocked(object_id)
         work = self._begin("Wrong mask", _whole(sent))
-        self.records[object_id].unverify(frame)
+        self.records[object_id].reject(frame)
         self._run(requests.reject(work, object_id, frame))
 
     def undo(self) -> None:
