@@ -89,8 +89,8 @@ def measure(
 def overlap(one: MaskFacts, other: MaskFacts) -> float | None:
     """How much two masks overlap (IoU), as estimated from what they measure; None if it cannot be.
 
-    Each mask is taken as the ellipse of its spread: exactly where they have one centre; apart, by as
-    much less as discs at that distance overlap. Unlike masks, that can be kept for every frame.
+    Each mask is taken as the ellipse of its spread: exactly where they have one centre; apart, by
+    as much less as discs at that distance overlap. Unlike masks, that is little to keep by frame.
     """
     first, second = (it.yy * it.xx - it.yx**2 for it in (one, other))
     if first <= 0 or second <= 0:

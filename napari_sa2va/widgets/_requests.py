@@ -17,7 +17,7 @@ from napari_sa2va.widgets._instances import apply_pieces
 from napari_sa2va.widgets._labels_writer import repeat, restore
 from napari_sa2va.widgets._legs import Leg, stretches
 from napari_sa2va.widgets._measuring import Telling
-from napari_sa2va.widgets._sessions import Sessions
+from napari_sa2va.widgets._sessions import Sessions, spoken
 from napari_sa2va.widgets._undo import UndoStep
 from napari_sa2va.widgets._updates import (
     ConversationBegan,
@@ -84,14 +84,12 @@ def _prompted(work: Work, frame: int, label: int, prompts: FramePrompts) -> Iter
     """One object, by what was clicked and drawn."""
     geometry = work.frames.geometry
     given = seen_from(prompts, geometry.box, geometry.step)
-    points = [(point.y, point.x, point.positive) for point in given.points]
-    box = given.box and (given.box.y0, given.box.x0, given.box.y1, given.box.x1)
     is_done = False
     while not is_done:
         session = yield from work.open()
         with suppress(ReplacedError):
             session_id = yield from known_to_session(work, session, label, frame, corrects=True)
-            events = session.segment(session_id, frame, points or None, box)
+            events = session.segment(session_id, frame, *spoken(given))
             yield from apply(work, session, events, by_hand=True)
             is_done = True
 
