@@ -81,5 +81,5 @@ def told_ends(
     if len(frames) < 2:
         return "".join(f"up to verified frame {frame}" for frame in frames)
     if len(frames) > _TOLD:
-        return f"up to the next verified frames of each, {frames[0]} to {frames[-1]}"
+        return f"up to verified frames {frames[0]} … {frames[-1]}"
     return f"up to verified frames {', '.join(map(str, frames[:-1]))} and {frames[-1]}"
