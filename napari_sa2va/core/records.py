@@ -18,7 +18,8 @@ class ObjectRecord:
     phrase : str
         What it is called.
     prompts : list of dict
-        What was said, clicked and drawn, in order: ``kind``, ``frame`` and the values.
+        What was said, clicked and drawn, in order: ``kind``, ``frame`` and the values; ``rejected``
+        where a person found the mask there wrong since.
     scores : dict of int to float
         Predicted IoU by frame, 0 where it is judged absent.
     model : str
@@ -100,6 +101,12 @@ class ObjectRecord:
         """Whether it belongs to the stack at a place; so does one of which that is not known."""
         return not self.place or self.place == list(place)
 
+    @property
+    def prompted_frames(self) -> set[int]:
+        """Frames in which a person said, clicked, drew or painted the mask that is there."""
+        frames = {p["frame"] for p in self.prompts if "frame" in p and not p.get("rejected")}
+        return {frame for frame in frames if self.scores.get(frame, 0) > 0}
+
     def verify(self, frame: int, by: str, at: str) -> None:
         """Note that a person confirmed the mask of a frame: who, and when (ISO 8601)."""
         self.unverify(frame)
@@ -110,6 +117,14 @@ class ObjectRecord:
         """Take a confirmation back."""
         self.verified_frames = [other for other in self.verified_frames if other != frame]
         self.verifications = [it for it in self.verifications if it.get("frame") != frame]
+
+    def reject(self, frame: int) -> None:
+        """Note that a person found the mask of a frame wrong: no prompt speaks for it any more."""
+        self.unverify(frame)
+        self.prompts = [
+            prompt | {"rejected": True} if prompt.get("frame") == frame else prompt
+            for prompt in self.prompts
+        ]
 
     @property
     def phrases(self) -> list[str]:

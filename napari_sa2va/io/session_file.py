@@ -13,7 +13,7 @@ import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.review import MaskFacts
 
 SUFFIX = ".sa2va"
-FORMAT = 1
+FORMAT = 2  # since 2, the spread of masks is kept
 _APPLICATION = 0x53A2  # by which `file` and we know such a database
 _TILE = 1024
 _SCHEMA = """
@@ -33,13 +33,15 @@ CREATE TABLE IF NOT EXISTS sections (name TEXT PRIMARY KEY, value TEXT NOT NULL)
 CREATE TABLE IF NOT EXISTS objects (id INTEGER PRIMARY KEY, record TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS masks (
     object INTEGER, frame INTEGER, score REAL NOT NULL,
-    area INTEGER, y REAL, x REAL, share REAL, PRIMARY KEY (object, frame)
+    area INTEGER, y REAL, x REAL, share REAL, yy REAL, yx REAL, xx REAL,
+    PRIMARY KEY (object, frame)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tiles (
     plane INTEGER, y INTEGER, x INTEGER, pixels BLOB NOT NULL, PRIMARY KEY (plane, y, x)
 );
 """
 
+_MEASURED = len(fields(MaskFacts))
 Facts = dict[int, dict[int, MaskFacts]]
 
 
@@ -107,6 +109,10 @@ class SessionFile:
                     "Update napari-sa2va.",
                 )
             run("BEGIN IMMEDIATE")  # takes the lock now, not when something is first saved
+            if version < 2:
+                for column in ("yy", "yx", "xx"):
+                    run(f"ALTER TABLE masks ADD COLUMN {column} REAL DEFAULT 0")
+                run(f"PRAGMA user_version = {FORMAT}")
             run("COMMIT")
         except BaseException:
             self._database.close()
@@ -169,12 +175,12 @@ class SessionFile:
         """Keep what is known about masks; their pixels come with `put_plane`."""
         rows = [
             (m.object_id, m.frame, m.score)
-            + ((None,) * 4 if m.facts is None else tuple(vars(m.facts).values()))
+            + ((None,) * _MEASURED if m.facts is None else tuple(vars(m.facts).values()))
             for m in masks
         ]
         with self.together():
             self._database.executemany(
-                "INSERT OR REPLACE INTO masks VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+                f"INSERT OR REPLACE INTO masks VALUES (?, ?, ?{', ?' * _MEASURED})", rows
             )
 
     def objects(self) -> tuple[dict[int, ObjectRecord], Facts]:

@@ -72,5 +72,5 @@ def _write_pieces(work: Work, found: ObjectFound, mask: Mask) -> Iterator[Update
         label = work.new_label()
         part.write(Mask(mask.frame, label, piece, mask.score))
         yield ObjectFound(label, found.phrase, found.span)
-        facts = measure(piece, box[:2], step)
+        facts = measure(piece, box[:2], step, sent=mask.mask.size)
         yield MaskWritten(mask.frame, label, mask.score, facts)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sa2va.core import review
 from napari_sa2va.core.events import Progress
 from napari_sa2va.core.labelled import LabelledStack, PixelMapping
 from napari_sa2va.core.records import ObjectRecord
@@ -81,8 +82,9 @@ def measuring(
         yield Progress(done, len(wanted), "measured frames")
         for object_id, runs in object_runs(stack.labels.planes(frame)[0]).items():
             if object_id in facts:
-                area = runs.area
-                facts[object_id][frame] = MaskFacts(area, *runs.centroid, area / pixels)
+                measured = review.measure(runs.crop(), runs.box[:2], sent=pixels)
+                if measured is not None:
+                    facts[object_id][frame] = measured
     yield facts
 
 

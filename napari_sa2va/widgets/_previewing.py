@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -13,10 +12,12 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_sa2va.core.errors import InputError, Sa2VAError
 from napari_sa2va.core.masks import BoolMask
-from napari_sa2va.core.prompts import PointPrompt
-from napari_sa2va.core.regions import seen_from
+from napari_sa2va.core.prompts import FramePrompts, PointPrompt
+from napari_sa2va.core.regions import around, is_cut, seen_from, widened
+from napari_sa2va.widgets._geometry import StackGeometry
 from napari_sa2va.widgets._prompt_layers import KEY, DrawnPrompts
 from napari_sa2va.widgets._prompting import Prompting
+from napari_sa2va.widgets._sessions import Sessions
 from napari_sa2va.widgets._stack_picker import StackPicker
 from napari_sa2va.widgets._workbench import Workbench
 
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     import napari
     from napari.layers import Labels, Points
 
+    from napari_sa2va.widgets._frames import ViewedFrames
     from napari_sa2va.widgets._sent import Sent
+
+Seen = tuple[BoolMask, StackGeometry]  # a mask, and how the frames that it is in are read
 
 PREVIEW_NAME = "Sa2VA preview"
 _RESTING_MS = 120  # the cursor stands still
@@ -122,20 +126,18 @@ class Previewing(QObject):
             return
         try:
             sent = self._picker.sent()
-            points = self._clicks(sent)
+            prompts = self._prompts(sent)
         except InputError:
             return  # the cursor is beside the image: a click would say so
         self._busy = True
         asked = (time.perf_counter(), self._at)
-        worker = create_worker(
-            _preview, self._workbench.sessions.preview, sent.frames, sent.frame, points
-        )
-        worker.returned.connect(lambda mask: self._show(sent, mask, *asked))
+        worker = create_worker(_preview, self._workbench.sessions, sent, prompts)
+        worker.returned.connect(lambda seen: self._show(sent, seen, *asked))
         worker.errored.connect(self._on_error)
         worker.start()
 
-    def _clicks(self, sent: Sent) -> list[tuple[float, float, bool]]:
-        """The clicks that the object has in this frame, and the one that may come."""
+    def _prompts(self, sent: Sent) -> FramePrompts:
+        """The clicks and the box that the object has in this frame, and the click that may come."""
         panel, geometry = self._prompting.panel, sent.geometry
         by_frame = self._prompting.layers.prompts_by_frame(sent.image, geometry)
         drawn = by_frame.get(sent.frame, {}).get(panel.object_id.value(), DrawnPrompts())
@@ -143,25 +145,25 @@ class Previewing(QObject):
         y, x = place[[geometry.rows, geometry.columns]]
         positive = not panel.negative.isChecked()
         here = PointPrompt(float(y), float(x), positive)
-        given = DrawnPrompts([*drawn.points, here]).checked(
-            geometry.whole.stack_shape[1:], refines=False
-        )
-        seen = seen_from(given, geometry.box)
-        return [(point.y, point.x, point.positive) for point in seen.points]
+        given = DrawnPrompts([*drawn.points, here], drawn.boxes)
+        checked = given.checked(geometry.whole.stack_shape[1:], refines=False)
+        seen_from(checked, geometry.box)  # said before the model is asked
+        return checked
 
     def _on_error(self, _: Exception) -> None:
         self._busy = False
 
-    def _show(self, sent: Sent, mask: BoolMask | None, began: float, at: tuple[float, ...]) -> None:
+    def _show(self, sent: Sent, seen: Seen | None, began: float, at: tuple[float, ...]) -> None:
         self._busy = False
         self._late = self._late + 1 if time.perf_counter() - began > _IN_TIME else 0
-        if mask is None or self._workbench.runner.is_running:
+        if seen is None or self._workbench.runner.is_running:
             return
         if self._at != at:  # the cursor went on, or what is shown is another thing
             if self._at is not None:
                 self._resting.start()
             return
-        geometry, image = sent.geometry, sent.image
+        (mask, geometry), image = seen, sent.image
+        plane = [geometry.rows, geometry.columns]
         shape = [1] * len(geometry.shape)
         shape[geometry.rows], shape[geometry.columns] = mask.shape
         oriented = mask if geometry.rows < geometry.columns else mask.T
@@ -170,7 +172,10 @@ class Previewing(QObject):
         linear = [np.asarray(image.data_to_world(unit)) - origin for unit in np.eye(image.ndim)]
         affine = np.eye(image.ndim + 1)
         affine[:-1, :-1] = np.stack(linear, axis=1)
-        affine[:-1, -1] = image.data_to_world(geometry.position(sent.frame))
+        affine[:-1, plane] *= geometry.step
+        first = np.array(geometry.position(sent.frame), float)
+        first[plane] += (geometry.step - 1) / 2  # its pixels' centres
+        affine[:-1, -1] = image.data_to_world(first)
         if self._layer is not None and self._layer in self._viewer.layers:
             self._layer.affine, self._layer.data = affine, data
             return
@@ -193,10 +198,27 @@ class Previewing(QObject):
         self._layer = layer
 
 
-def _preview(
-    preview: Callable[..., BoolMask | None], frames: Any, frame: int, points: Any
-) -> BoolMask | None:
+def _preview(sessions: Sessions, sent: Sent, prompts: FramePrompts) -> Seen | None:
+    """The mask that prompts would give, looked at as a run would look."""
     try:
-        return preview(frames, frame, points)
+        if not sent.closely:
+            return _seen(sessions, sent.frames, sent.frame, prompts, aside=False)
+        height, width = sent.geometry.whole.stack_shape[1:]
+        region, cut, seen = around(prompts, (height, width)), True, None
+        while cut:
+            part = sent.frames.within(region)
+            seen = _seen(sessions, part, sent.frame, prompts, aside=True)
+            cut = seen is not None and is_cut(seen[0], region, (height, width))
+            region = widened(region, (height, width))
+        return seen
     except Sa2VAError:
         return None  # a run with the same click will say what is wrong
+
+
+def _seen(
+    sessions: Sessions, frames: ViewedFrames, frame: int, prompts: FramePrompts, aside: bool
+) -> Seen | None:
+    geometry = frames.geometry
+    given = seen_from(prompts, geometry.box, geometry.step)
+    mask = sessions.preview(frames, frame, given, aside)
+    return None if mask is None else (mask, geometry)

@@ -16,8 +16,9 @@ from napari_sa2va.core.regions import around, is_cut, seen_from, widened
 from napari_sa2va.widgets._hand_edits import frames_of
 from napari_sa2va.widgets._instances import apply_pieces
 from napari_sa2va.widgets._labels_writer import repeat, restore
+from napari_sa2va.widgets._legs import Leg, stretches
 from napari_sa2va.widgets._measuring import Telling
-from napari_sa2va.widgets._sessions import Sessions
+from napari_sa2va.widgets._sessions import Sessions, spoken
 from napari_sa2va.widgets._undo import UndoStep
 from napari_sa2va.widgets._updates import (
     ConversationBegan,
@@ -36,7 +37,6 @@ from napari_sa2va.widgets._work import (
     known_to_session,
 )
 
-_PATIENT = LossRule(frames=0)
 _MEASURED = "What was measured of the objects:"
 
 
@@ -85,14 +85,12 @@ def _prompted(work: Work, frame: int, label: int, prompts: FramePrompts) -> Iter
     """One object, by what was clicked and drawn."""
     geometry = work.frames.geometry
     given = seen_from(prompts, geometry.box, geometry.step)
-    points = [(point.y, point.x, point.positive) for point in given.points]
-    box = given.box and (given.box.y0, given.box.x0, given.box.y1, given.box.x1)
     is_done = False
     while not is_done:
         session = yield from work.open()
         with suppress(ReplacedError):
             session_id = yield from known_to_session(work, session, label, frame, corrects=True)
-            events = session.segment(session_id, frame, points or None, box)
+            events = session.segment(session_id, frame, *spoken(given))
             yield from apply(work, session, events, by_hand=True)
             is_done = True
 
@@ -112,10 +110,10 @@ def propagate(
     work: Work,
     labels: Sequence[int],
     frame: int,
-    legs: Sequence[tuple[int, int, bool]],
+    legs: Sequence[Leg],
     rule: LossRule,
 ) -> Iterator[Update]:
-    """Follow objects from a frame.
+    """Follow objects from a frame, each up to its next verified frame on either side.
 
     Parameters
     ----------
@@ -125,19 +123,28 @@ def propagate(
         The objects.
     frame : int
         Where the user stands; objects new to the session are shown to it as they are there.
-    legs : sequence of (start, stop, reverse)
-        Half-open ranges of frames, in order.
+    legs : sequence of Leg
+        The ways to go, in order.
     rule : LossRule
         When an object is lost, and followed no further on its way.
     """
     yield from _loading(work)
-    total, before = sum(stop - start for start, stop, _ in legs), 0
-    for leg in legs:
-        for update in _along(work, labels, frame, leg, rule):
-            if isinstance(update, Progress) and update.what != RESTORING:
-                update = Progress(before + update.done, total, update.what)
-            yield update
-        before += leg[1] - leg[0]
+    ways = [stretches(leg, labels, work.records) for leg in legs]
+    if not any(ways):
+        raise InputError(
+            "The frames beside this one are verified: nothing is left to follow.",
+            "Go to a frame beside others that are not, or take a confirmation back.",
+        )
+    total, before = sum(len(stretch.leg) for way in ways for stretch in way), 0
+    for way in ways:
+        watch, at = LossWatch(rule), frame
+        for stretch in way:
+            for update in _along(work, stretch.labels, at, stretch.leg, watch):
+                if isinstance(update, Progress) and update.what != RESTORING:
+                    update = Progress(before + update.done, total, update.what)
+                yield update
+            before += len(stretch.leg)
+            at = stretch.leg.frame(len(stretch.leg) - 1)
     if not work.writer.seen:
         raise InputError(
             "Nothing came back: in these frames, the objects are not seen before.",
@@ -149,42 +156,40 @@ def _along(
     work: Work,
     labels: Sequence[int],
     frame: int,
-    leg: tuple[int, int, bool],
-    rule: LossRule,
+    leg: Leg,
+    watch: LossWatch,
 ) -> Iterator[Update]:
     """Follow objects along one leg; in another session from the last frame that is done."""
-    start, stop, reverse = leg
-    total, done = stop - start, 0
-    watch = LossWatch(rule)
+    total, done = len(leg), 0
     while done < total:
         session, before = (yield from work.open()), done
         if before:
-            frame = stop - before if reverse else start + before - 1
-        first, last = (start, stop - before) if reverse else (start + before, stop)
+            frame = leg.frame(before - 1)
         with suppress(ReplacedError):
-            ids = yield from _known(work, session, labels, frame)
-            events = session.propagate(ids, first, last, reverse)
+            known = yield from _known(work, session, set(labels) - watch.lost.keys(), frame)
+            if not known:
+                return
+            left = leg.part(before, total)
+            events = session.propagate(list(known.values()), left.start, left.stop, left.reverse)
             for update in apply(work, session, events, watch=watch):
                 if isinstance(update, Progress) and update.what != RESTORING:
                     done = before + update.done
                     update = Progress(done, total, update.what)
                 yield update
-                if len(watch.lost) == len(ids):
+                if known.keys() <= watch.lost.keys():
                     break
             done = total
 
 
 def _known(
-    work: Work, session: BackendSession, labels: Sequence[int], frame: int
-) -> Generator[Update, None, list[int]]:
-    """The session's ids of objects that have a mask."""
-    ids = []
-    for label in labels:
+    work: Work, session: BackendSession, labels: Iterable[int], frame: int
+) -> Generator[Update, None, dict[int, int]]:
+    """The session's ids of the objects that have a mask."""
+    ids = {}
+    for label in sorted(labels):
         session_id = yield from known_to_session(work, session, label, frame)
         if session_id is not None:
-            ids.append(session_id)
-    if not ids:
-        raise InputError("The objects have no mask to follow.", "Segment them first.")
+            ids[label] = session_id
     return ids
 
 
@@ -194,12 +199,13 @@ def ask(
     look_at: Sequence[int],
     start: int,
     stop: int,
+    rule: LossRule,
     telling: Telling | None = None,
-    rule: LossRule = _PATIENT,
 ) -> Iterator[Update]:
     """Ask a question; what the answer grounds is followed through the range of frames.
 
-    By `telling`, what objects measure is told beside the answer.
+    By `rule`, objects are lost on their way as with `propagate`. By `telling`, what objects measure
+    is told beside the answer.
     """
     yield from _loading(work)
     if telling is not None and telling.to_model:
@@ -211,11 +217,10 @@ def ask(
     session = yield from work.open()
     if work.sessions.is_another:
         yield ConversationBegan()
-    whole = (start, stop) == (0, work.frames.shape[0])
     found: list[int] = []
     names: dict[int, str] = {}
     written: set[int] = set()
-    for update in apply(work, session, session.ask(question, look_at, track=whole)):
+    for update in apply(work, session, session.ask(question, look_at, track=False)):
         if isinstance(update, ObjectFound):
             found.append(update.object_id)
             names[update.object_id] = update.phrase
@@ -225,9 +230,9 @@ def ask(
         elif isinstance(update, MaskWritten):
             written.add(update.frame)
         yield update
-    if found and not whole:
+    if found:
         first = min(look_at)
-        legs = [(first, stop, False), *([(start, first, True)] if start < first else [])]
+        legs = [Leg(first, stop), *([Leg(start, first, True)] if start < first else [])]
         yield from propagate(work, found, first, legs, rule)
         written.update(range(start, stop))
     if telling is not None:

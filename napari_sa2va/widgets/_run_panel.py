@@ -173,10 +173,11 @@ _SEGMENT_TIP = (
     "Segment what is described, clicked and boxed in the frame shown. Prompts that did "
     "not change since they were used are left out, unless none did."
 )
+_UP_TO = "each up to its next verified frame"
 _WAYS = {
-    "backward": "Follow the objects from this frame to the first of the range",
-    "both": "Follow the objects from this frame in both directions",
-    "forward": "Follow the objects from this frame to the last of the range",
+    "backward": "Follow the objects from this frame to the first of the range, " + _UP_TO,
+    "both": "Follow the objects from this frame in both directions, " + _UP_TO,
+    "forward": "Follow the objects from this frame to the last of the range, " + _UP_TO,
 }
 _ONLY_TIP = "Follow the object selected in the list, not all"
 _CANCEL_TIP = "Stop; frames that are done stay"

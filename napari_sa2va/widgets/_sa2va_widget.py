@@ -27,6 +27,7 @@ from napari_sa2va.widgets._expressing import Expressing
 from napari_sa2va.widgets._fault_bar import FaultBar
 from napari_sa2va.widgets._geometry import go_to_frame
 from napari_sa2va.widgets._kept_state import is_worth, kept_state
+from napari_sa2va.widgets._legs import told_ends
 from napari_sa2va.widgets._measuring import Telling, labelled
 from napari_sa2va.widgets._model_store import ModelStore
 from napari_sa2va.widgets._models_window import ModelsWindow
@@ -84,6 +85,7 @@ class Sa2VAWidget(QWidget):
         self.fault = FaultBar(self)
         self.connecting = ConnectDialog(self)
         self._lost: list[str] = []
+        self._ends = ""  # where the run that follows objects ends before the range does
         self.session_line = SessionLine(self)
         self.picker = StackPicker(viewer, self)
         self.prompts = PromptPanel(self)
@@ -402,7 +404,9 @@ class Sa2VAWidget(QWidget):
             raise InputError("There is no object to follow.", "Segment or select one first.")
         sent.check_frame()
         self._lost.clear()
-        self.workbench.propagate(sent, labels, sent.legs(direction), self.runs.loss_rule)
+        legs, records = sent.legs(direction), self.workbench.records
+        self.workbench.propagate(sent, labels, legs, self.runs.loss_rule)
+        self._ends = told_ends(legs, [i for i in labels if not records[i].locked], records)
 
     def _ask(self, question: str) -> None:
         if not question:
@@ -410,7 +414,8 @@ class Sa2VAWidget(QWidget):
         sent = self._sent()
         look_at = sent.looked_at(self.chat.look_at.currentText())
         self.chat.begin_answer(question)
-        self.workbench.ask(sent, question, look_at, self._taken(), self._telling())
+        rule = self.runs.loss_rule
+        self.workbench.ask(sent, question, look_at, self._taken(), rule, self._telling())
 
     def _telling(self) -> Telling | None:
         how = self.chat.measures.currentText()
@@ -536,6 +541,8 @@ class Sa2VAWidget(QWidget):
         self.runs.set_running(False)
         changed_nothing = self._running == "Export" and outcome == "cancelled"
         ended = "cancelled; nothing was written" if changed_nothing else _ENDED[outcome]
+        if self._ends and self._running == "Propagate" and outcome == "done":
+            ended = f"{ended}, {self._ends}"
         self.runs.show_message(f"{self._running}: {ended}")
         if self._lost:
             lost, self._lost = ", ".join(self._lost), []

@@ -10,6 +10,7 @@ import numpy as np
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.widgets._frames import ViewedFrames
 from napari_sa2va.widgets._geometry import StackGeometry
+from napari_sa2va.widgets._legs import Leg
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -58,9 +59,9 @@ class Sent:
                 "Go to a frame in the range, or widen it.",
             )
 
-    def legs(self, direction: str) -> list[tuple[int, int, bool]]:
-        """The way from this frame "backward", "forward" or "both": (start, stop, reverse)."""
-        backward, forward = (self.start, self.frame + 1, True), (self.frame, self.stop, False)
+    def legs(self, direction: str) -> list[Leg]:
+        """The way from this frame "backward", "forward" or "both"."""
+        backward, forward = Leg(self.start, self.frame + 1, True), Leg(self.frame, self.stop)
         return {BACKWARD: [backward], BOTH: [backward, forward], FORWARD: [forward]}[direction]
 
     def looked_at(self, how: str) -> list[int]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -15,9 +15,13 @@ from napari_sa2va.core.errors import InputError, Sa2VAError
 from napari_sa2va.core.events import Mask, Progress
 from napari_sa2va.core.masks import BoolMask
 from napari_sa2va.core.options import DEFAULTS, LoadOptions
+from napari_sa2va.core.prompts import FramePrompts
 from napari_sa2va.models.catalog import bring_model
 from napari_sa2va.widgets._frames import ViewedFrames
 from napari_sa2va.widgets._place import Place
+
+Click = tuple[float, float, bool]
+Box = tuple[float, float, float, float]
 
 _MEGABYTE = 10**6
 # The session's id of what is only previewed: no session counts that far.
@@ -155,30 +159,30 @@ class Sessions:
         return self._session is session
 
     def preview(
-        self, frames: ViewedFrames, frame: int, points: Sequence[tuple[float, float, bool]]
+        self, frames: ViewedFrames, frame: int, prompts: FramePrompts, aside: bool = False
     ) -> BoolMask | None:
-        """The mask that clicks (y, x, positive) would give; the session forgets it at once.
+        """The mask that points and a box would give; the session forgets it at once.
 
-        None where there is no session for these frames, or a request is on its way. Call it off
-        the Qt thread; a request that comes meanwhile waits for it.
+        None where there is no session for these frames, or a request is on its way. Frames that are
+        to be looked at `aside` have one of their own, once the model is loaded. Call it off the Qt
+        thread; a request that comes meanwhile waits for it.
         """
         with self._lock:
-            session, known = self._session, self._frames
-            if self._ended or self._in_flight or session is None or known.key != frames.key:
+            session, known, backend = self._session, self._frames, self._backend
+            if self._ended or self._in_flight or session is None or known is None:
+                return None
+            if backend is None or not (aside or known.key == frames.key):
                 return None
             self._previewing = True
-            mask = None
             try:
-                for event in session.segment(_PREVIEWED, frame, points):
-                    if isinstance(event, Mask):
-                        mask = event.mask
+                if aside:
+                    with closing(backend.open(frames)) as own:
+                        return _previewed(own, frame, prompts)
+                return _previewed(session, frame, prompts)
             finally:
-                with suppress(Sa2VAError):  # nothing may have come of it
-                    session.remove(_PREVIEWED)
                 self._previewing = False
                 if self._ended:
                     self._free()
-            return mask
 
     def forget(self, labels: Iterable[int]) -> None:
         """Let the session forget objects before the next request: their masks were taken back."""
@@ -276,6 +280,25 @@ class Sessions:
     def _drop_forgotten(self, session: BackendSession) -> None:
         while self._forgotten:
             self.remove(session, self._forgotten.pop())
+
+
+def _previewed(session: BackendSession, frame: int, prompts: FramePrompts) -> BoolMask | None:
+    mask = None
+    try:
+        for event in session.segment(_PREVIEWED, frame, *spoken(prompts)):
+            if isinstance(event, Mask):
+                mask = event.mask
+    finally:
+        with suppress(Sa2VAError):  # nothing may have come of it
+            session.remove(_PREVIEWED)
+    return mask
+
+
+def spoken(prompts: FramePrompts) -> tuple[list[Click] | None, Box | None]:
+    """Points and box as sessions take them."""
+    points = [(point.y, point.x, point.positive) for point in prompts.points]
+    box = prompts.box
+    return points or None, box and (box.y0, box.x0, box.y1, box.x1)
 
 
 def source_of(

@@ -11,7 +11,7 @@ from qtpy.QtGui import QColor, QHelpEvent, QImage, QKeyEvent, QMouseEvent, QPain
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from napari_sa2va.core.records import ObjectRecord
-from napari_sa2va.core.review import MaskFacts, doubt
+from napari_sa2va.core.review import NEAR, MaskFacts, doubt
 
 ROW, GAP = 16, 2  # pixels
 NAMES = 110  # pixels left of the cells
@@ -55,9 +55,9 @@ class Row:
         return self.record.object_id
 
     def touch(self, frame: int) -> None:
-        """The mask in this frame is another one; the frame after it is compared with it."""
-        self._judge(frame)
-        self._judge(frame + 1)
+        """The mask in this frame is another one: those near are judged by what is usual there."""
+        for near in range(frame - NEAR, frame + NEAR + 2):  # the next one is compared with it
+            self._judge(near)
 
     def _judge(self, frame: int) -> None:
         if not 0 <= frame < len(self.scores):

@@ -30,8 +30,9 @@ from napari_sa2va.widgets._updates import (
     Update,
 )
 
-# SAM 2 attends to a handful of prompted frames at a time; more would only cost.
-_MAX_SEEDS = 6
+# So many frames at most tell a session of an object, the nearest: those that a person prompted
+# or painted, and those only confirmed, of which a handful say as much.
+_PROMPTED, _CONFIRMED = 32, 6
 LESS_MEMORY = "use less memory"
 
 
@@ -93,6 +94,12 @@ class Work:
         record = self.records.get(label)
         return record is not None and (record.locked or frame in record.verified_frames)
 
+    def keeps(self, label: int, frame: int) -> bool:
+        """Whether following an object leaves its mask as it is: also where a person prompted it."""
+        record = self.records.get(label)
+        prompted = record is not None and frame in record.prompted_frames
+        return prompted or self.protects(label, frame)
+
     def known_as(self, label: int, mask: Mask) -> int | None:
         """The object that a new one turns out to be, by the first mask of it that is seen."""
         if label in self.records or label in self.writer.seen:
@@ -111,8 +118,10 @@ def apply(
 ) -> Iterator[Update]:
     """Write masks, translate ids, raise failures; all else is handed on.
 
-    By `watch`, objects that are lost are told, and written no more.
+    With a `watch`, objects are followed: where they are lost that is told, and they are written no
+    more.
     """
+    fixed = work.protects if watch is None else work.keeps
     again = iter(_labels_of(work.records, asked))
     twins: set[int] = set()
     for event in to_the_end(work, session, events):
@@ -130,7 +139,11 @@ def apply(
                 if known is not None:
                     twins.add(label)
                     yield SameObject(label, known)
-                elif by_hand or not work.protects(label, event.frame):
+                elif not by_hand and fixed(label, event.frame):
+                    work.writer.seen.setdefault(label, 0)  # it came back, and nothing was to do
+                    if watch is not None:
+                        watch.saw(label, event.frame, 1.0)  # a person says that it is there
+                else:
                     work.writer.write(replace(event, object_id=label))
                     geometry = work.frames.geometry
                     facts = measure(event.mask, geometry.box[:2], geometry.step)
@@ -204,15 +217,19 @@ def known_to_session(
 
 
 def _seeds(work: Work, label: int, frame: int, but: int | None) -> dict[int, BoolMask]:
-    """The masks that tell most about an object: those a person confirmed, and the nearest."""
-    record = work.records.get(label)
-    present = () if record is None else present_frames(record)
+    """The masks that tell most about an object: those a person gave or confirmed; the nearest."""
+    record = work.records.get(label, ObjectRecord(label))
     # The frame itself may have been written by this very run.
-    near = sorted({frame, *present} - {but}, key=lambda f: abs(f - frame))
-    confirmed = [f for f in near if record and f in record.verified_frames][:_MAX_SEEDS]
+    near = sorted({frame, *present_frames(record)} - {but}, key=lambda f: abs(f - frame))
+    prompted, verified = record.prompted_frames, set(record.verified_frames)
+    telling = {
+        *[f for f in near if f in prompted][:_PROMPTED],
+        *[f for f in near if f in verified][:_CONFIRMED],
+    }
     masks = ((f, work.writer.mask_of(label, f)) for f in near)
     nearest = dict(islice(((f, mask) for f, mask in masks if mask.any()), 1))
-    return nearest | {f: mask for f in confirmed if (mask := work.writer.mask_of(label, f)).any()}
+    others = ((f, work.writer.mask_of(label, f)) for f in sorted(telling - nearest.keys()))
+    return nearest | {f: mask for f, mask in others if mask.any()}
 
 
 def closing_if_possible(events: Iterator[Event]) -> closing[Iterator[Event]] | nullcontext[None]:

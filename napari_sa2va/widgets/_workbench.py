@@ -24,6 +24,7 @@ from napari_sa2va.widgets._history import History
 from napari_sa2va.widgets._interruption import Interruption
 from napari_sa2va.widgets._label_blocks import free_label, largest_label
 from napari_sa2va.widgets._labels_writer import LabelsWriter
+from napari_sa2va.widgets._legs import Leg
 from napari_sa2va.widgets._measuring import Telling, labelled, measure, save_table
 from napari_sa2va.widgets._object_edits import check_parent, merged, split_at
 from napari_sa2va.widgets._object_labels import ObjectLabels
@@ -228,7 +229,7 @@ class Workbench(QObject):
         self,
         sent: Sent,
         labels: Sequence[int],
-        legs: Sequence[tuple[int, int, bool]],
+        legs: Sequence[Leg],
         rule: LossRule,
     ) -> None:
         """Follow objects from the frame where the viewer stands."""
@@ -245,13 +246,14 @@ class Workbench(QObject):
         question: str,
         look_at: Sequence[int],
         reserved: set[int],
+        rule: LossRule,
         telling: Telling | None = None,
     ) -> None:
         """Ask a question."""
         work = self._begin("Ask", sent, reserved)
         self._note(sent)
         self._prompts = [{"kind": "question", "frames": list(look_at), "text": question}]
-        self._run(requests.ask(work, question, look_at, sent.start, sent.stop, telling))
+        self._run(requests.ask(work, question, look_at, sent.start, sent.stop, rule, telling))
 
     def stack(self) -> LabelledStack:
         """The objects as they are now, to be measured."""
@@ -300,6 +302,7 @@ class Workbench(QObject):
         """Erase an object's mask in a frame: a person says that it is wrong."""
         self._check_unlocked(object_id)
         work = self._begin("Wrong mask", _whole(sent))
+        self.records[object_id].reject(frame)
         self._run(requests.reject(work, object_id, frame))
 
     def undo(self) -> None:

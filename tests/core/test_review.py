@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_sa2va.core.records import ObjectRecord
-from napari_sa2va.core.review import MaskFacts, doubt, measure, next_doubt
+from napari_sa2va.core.review import MaskFacts, doubt, measure, next_doubt, overlap
 
 
 def facts(area: float, y: float = 50, x: float = 50, share: float = 0.01) -> MaskFacts:
@@ -17,8 +17,76 @@ def facts(area: float, y: float = 50, x: float = 50, share: float = 0.01) -> Mas
 def test_a_mask_is_measured_where_it_lies():
     mask = np.zeros((10, 20), bool)
     mask[2:4, 6:10] = True
-    assert measure(mask, origin=(100, 200)) == MaskFacts(8, 102.5, 207.5, 0.04)
+    assert measure(mask, origin=(100, 200)) == MaskFacts(8, 102.5, 207.5, 0.04, 4 / 12, 0, 16 / 12)
     assert measure(mask & False) is None
+    part = measure(mask[2:4, 6:10], origin=(102, 206), sent=mask.size)
+    assert part == measure(mask, origin=(100, 200))
+    assert measure(mask, step=3) == measure(np.kron(mask, np.ones((3, 3), bool)))
+
+
+def disc(y: float, x: float, radius: float = 12) -> np.ndarray:
+    rows, columns = np.ogrid[:96, :96]
+    return (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
+
+
+def rod(degrees: float) -> np.ndarray:
+    rows, columns = (axis - 48 for axis in np.ogrid[:96, :96])
+    along = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    down, across = rows * along[0] + columns * along[1], columns * along[0] - rows * along[1]
+    return (abs(down) < 24) & (abs(across) < 4)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (disc(48, 48), disc(48, 48)),
+        (disc(48, 48), disc(48, 52)),
+        (disc(48, 48), disc(56, 56)),
+        (disc(48, 48), disc(48, 71)),
+        (disc(48, 48, 3), disc(20, 20, 3)),
+        (rod(45), rod(-45)),
+        (rod(45), rod(40)),
+        (rod(0), rod(90)),
+        (disc(48, 48, 8), disc(48, 50, 12)),
+    ],
+)
+def test_overlap_is_near_that_of_the_masks(one, other):
+    true = (one & other).sum() / (one | other).sum()
+    estimated = overlap(measure(one), measure(other))
+    assert estimated == pytest.approx(true, abs=0.08)
+    assert estimated == pytest.approx(overlap(measure(other), measure(one)))
+
+
+def test_overlap_of_what_was_not_measured_is_unknown():
+    assert overlap(facts(300), measure(disc(48, 48))) is None
+
+
+def moving(*places: float, radius: float = 12) -> dict[int, MaskFacts]:
+    return {frame: measure(disc(48, x, radius)) for frame, x in enumerate(places)}
+
+
+def doubts(known: dict[int, MaskFacts]) -> dict[int, str]:
+    record = ObjectRecord(1, scores=dict.fromkeys(known, 0.9))
+    return {frame: why for frame in known if (why := doubt(record, known, frame))}
+
+
+def test_less_overlap_than_usual_is_doubtful():
+    # Two pixels a frame, and once twenty: less than the diameter.
+    assert doubts(moving(12, 14, 16, 18, 20, 40, 42, 44, 46)) == {5: "overlap 4%, usually 81%"}
+    # Two rods that cross: the same place, area and box.
+    crossing = {frame: measure(rod(45 if frame < 6 else -45)) for frame in range(10)}
+    assert list(doubts(crossing)) == [6]
+    assert doubts(crossing)[6].startswith("overlap ")
+
+
+def test_a_small_fast_object_is_not_doubtful():
+    # Five or six pixels a frame, hardly less than its diameter.
+    assert doubts(moving(10, 15, 21, 26, 32, 37, 43, 48, 53, 59, radius=3)) == {}
+
+
+def test_what_is_usual_takes_some_frames():
+    assert doubts(moving(12, 14, 16, 34)) == {}
+    assert list(doubts(moving(12, 14, 16, 18, 36))) == [4]
 
 
 @pytest.mark.parametrize(

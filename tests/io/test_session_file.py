@@ -88,6 +88,22 @@ def test_masks_of_a_run_join_the_object(session) -> None:
     assert sorted(session.objects()[0]) == [4, 5]
 
 
+def test_a_session_from_before_masks_had_a_spread(session) -> None:
+    session.put_object(RECORD, {2: MaskFacts(4, 1.5, 2.5, 0.25, 1.0, 0.5, 2.0)})
+    for column in ("yy", "yx", "xx"):
+        session._database.execute(f"ALTER TABLE masks DROP COLUMN {column}")
+    session._database.execute("PRAGMA user_version = 1")
+    for _ in range(2):  # once brought up to date, it is
+        session = reopened(session)
+        records, facts = session.objects()
+        assert records == {3: RECORD}
+        assert facts == {3: {2: MaskFacts(4, 1.5, 2.5, 0.25)}}
+    known = {2: MaskFacts(4, 1.5, 2.5, 0.25, 1.0, 0.5, 2.0)}
+    session.put_object(RECORD, known)
+    assert session.objects()[1] == {3: known}
+    session.close()
+
+
 def test_together_means_all_or_nothing(session) -> None:
     def half() -> None:
         with session.together():

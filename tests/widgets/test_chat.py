@@ -23,7 +23,7 @@ def test_an_answer_points_at_objects(dock, stack, run, qtbot, backend) -> None:
     widget._viewer.dims.set_current_step(0, 5)
     assert run(widget, lambda: ask(widget, qtbot, "what is there?")) == "done"
     call = backend.sessions[0].calls[0]
-    assert call == ("ask", "what is there?", [5, 6, 7, 8, 9], True, True)
+    assert call == ("ask", "what is there?", [5, 6, 7, 8, 9], False, True)
     text = widget.chat.transcript.toPlainText().replace("\xa0", " ")
     assert "what is there?" in text
     answer, measured = " ".join(text.split()).split(" Measured ")

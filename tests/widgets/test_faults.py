@@ -114,9 +114,13 @@ def test_less_memory_is_chosen_and_the_run_goes_on(clicked, run, qtbot, backend)
     labels = labels_of(widget).data
     assert frames_with(labels) == list(range(12))
     assert np.array_equal(labels[done], cut[done])
-    # The other model is shown the object where the run stood, and follows it from there.
-    shown, followed = smaller.sessions[0].calls[:2]
-    assert (shown[0], shown[-1]) == ("segment", True)
+    # The other model is shown the object where the run stood and where it was clicked, and follows
+    # it from there.
+    *shown, followed = smaller.sessions[0].calls[:3]
+    assert [(call[0], call[2], call[-1]) for call in shown] == [
+        ("segment", 4, True),
+        ("segment", 5, True),
+    ]
     assert followed[0] == "propagate"
     assert shown[2] in done
     assert 0 < followed[3] - followed[2] < 12

@@ -42,6 +42,8 @@ def test_all_the_cells_become_objects_one_by_one(dock, stack, run, backend, monk
     assert sorted(widget.workbench.records) == [1, 2, 3]
     assert {record.phrase for record in widget.workbench.records.values()} == {"all cells"}
     assert all(len(np.unique(labels[0][s])) == 1 for s in (np.s_[2:10, 2:10], np.s_[20:28, 20:28]))
+    shares = [facts[0].share for facts in widget.workbench.facts.values()]
+    assert shares == [area / expected.size for area in (64, 40, 128)]  # of the frame, not the piece
     # The same once more finds nothing new; following shows the model each piece by its mask.
     widget.prompts.text.setText("all cells")
     run(widget, widget.segment)

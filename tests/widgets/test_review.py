@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 
+from napari_sa2va.core.events import Mask
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.review import MaskFacts
 from napari_sa2va.widgets import _timeline
@@ -26,7 +27,8 @@ from napari_sa2va.widgets._timeline import (
     Row,
     picture,
 )
-from tests.widgets.test_segmenting import click, labels_of
+from tests.widgets.fake_backend import FakeSession
+from tests.widgets.test_segmenting import click, draw_box, labels_of
 
 MIDDLE = ROW // 2
 
@@ -168,6 +170,34 @@ def test_reviewing_in_the_viewer(dock, stack, run, qtbot, backend, artifacts) ->
     assert widget.picker.frame == 9
     qtbot.wait(100)
     widget._viewer.window.screenshot(str(artifacts / "review.png"), flash=False)
+
+
+def test_an_object_that_turns_into_another_is_doubtful_in_the_viewer(
+    dock, stack, run, monkeypatch
+) -> None:
+    """From frame 6 on a rod lies across the one that was followed: same place, area and score."""
+
+    def turned(session: FakeSession, frame: int, object_id: int, mask: np.ndarray) -> Mask:
+        if frame >= 6:
+            y, x = (int(np.ceil(at.mean())) for at in mask.nonzero())
+            mask = np.zeros_like(mask)
+            mask[y - 2 : y + 2, x - 8 : x + 8] = True
+        session.masks[object_id][frame] = mask
+        return Mask(frame, object_id, mask, 0.9)
+
+    monkeypatch.setattr(FakeSession, "_mask", turned)
+    widget = dock(stack)
+    draw_box(widget, 0, 11.5, 19.5, 27.5, 23.5)
+    run(widget, widget.segment)
+    panel = widget.reviewing.open()
+    run(widget, lambda: widget.propagate("forward"))
+    assert panel.summary.text() == "1 doubtful"
+    panel.next.click()
+    assert widget.picker.frame == 6
+    assert "look here: overlap " in panel._rows[1][1].told(6)
+    assert ", usually " in panel._rows[1][1].told(6)
+    panel.accept.click()
+    assert panel.summary.text() == "0 doubtful"
 
 
 def test_a_closed_timeline_opens_again_and_ends_with_the_dock(dock, stack, run) -> None:

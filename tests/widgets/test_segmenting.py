@@ -248,6 +248,7 @@ def test_a_painted_mask_is_kept_and_followed(dock, stack, run, qtbot) -> None:
     layer.data_setitem((np.full(9, 4), np.full(9, 2), np.arange(9)), 1)
     qtbot.waitUntil(lambda: widget.workbench.records[1].verified_frames == [4])
     painted = layer.data[4].copy()
+    widget._viewer.dims.set_current_step(0, 4)
     run(widget, lambda: widget.propagate("forward"))
     assert np.array_equal(layer.data[4], painted)
     assert (layer.data[5, 2, 1:10] == 1).all()  # what was painted is followed, too
@@ -318,8 +319,9 @@ def test_verified_masks_are_not_changed_by_propagation(dock, stack, run) -> None
     click(widget, (0, 40, 40))
     run(widget, widget.segment)
     run(widget, lambda: widget.propagate("forward"))
-    assert np.array_equal(layer.data[6], before[6])
-    assert not np.array_equal(layer.data[7], before[7])
+    changed = [f for f in range(12) if not np.array_equal(layer.data[f], before[f])]
+    assert changed == [0, 1, 2, 3, 4, 5]
+    assert widget.runs.message.text() == "Propagate: done, up to verified frame 6"
 
 
 def test_the_list_of_objects(dock, stack, run, qtbot) -> None:
