@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
-from weakref import ref
 
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_sa2va.widgets._below import dock_below
-from napari_sa2va.widgets._expressions_panel import (
-    FITS_KEY,
-    NEXT_KEY,
-    UNFIT_KEY,
-    ExpressionsPanel,
-)
+from napari_sa2va.widgets._bound_keys import bind_keys, release_keys
+from napari_sa2va.widgets._expressions_panel import PANEL_KEYS, ExpressionsPanel
 from napari_sa2va.widgets._workbench import Workbench
 
 if TYPE_CHECKING:
@@ -23,7 +17,6 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
 TITLE = "Sa2VA expressions"
-_KEYS = {FITS_KEY: "fits", UNFIT_KEY: "unfit", NEXT_KEY: "next"}
 
 
 class Expressing(QObject):
@@ -61,7 +54,7 @@ class Expressing(QObject):
             self.panel.judged.connect(self._on_judged)
             self.panel.phrases_changed.connect(self._on_phrases_changed)
             self.panel.alone_wanted.connect(self._show_alone)
-            self._bind_keys(self.panel)
+            bind_keys(self._viewer, self.panel, PANEL_KEYS)
         if self.panel.parent() is None:  # new, or its dock was closed
             dock_below(self._viewer, self.panel, TITLE, self.parent())
         self.refresh()
@@ -87,8 +80,7 @@ class Expressing(QObject):
         if panel is None:
             return
         self._show_alone(False)
-        for key in _KEYS:
-            self._viewer.bind_key(key.replace("+", "-"), None)
+        release_keys(self._viewer, PANEL_KEYS)
         self._viewer.window.remove_dock_widget(panel)
 
     # While an object is being deleted, it is still in the list.
@@ -114,17 +106,3 @@ class Expressing(QObject):
         if layer is not None and not layer.show_selected_label:  # else it is the user's wish
             layer.show_selected_label = True
             self._alone = layer
-
-    def _bind_keys(self, panel: ExpressionsPanel) -> None:
-        """The panel's keys where the canvas has the focus."""
-        weak = ref(panel)  # the viewer outlives it
-
-        def bound(name: str) -> Callable[[object], None]:
-            def act(_: object) -> None:
-                if (shown := weak()) is not None:
-                    getattr(shown, name).click()
-
-            return act
-
-        for key, name in _KEYS.items():
-            self._viewer.bind_key(key.replace("+", "-"), bound(name), overwrite=True)

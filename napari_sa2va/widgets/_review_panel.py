@@ -15,6 +15,7 @@ from napari_sa2va.widgets._explained import enable
 from napari_sa2va.widgets._timeline import Row, Timeline
 
 NEXT_KEY, BEFORE_KEY, ACCEPT_KEY, REJECT_KEY = "Shift+N", "Shift+B", "Shift+Y", "Shift+X"
+PANEL_KEYS = {NEXT_KEY: "next", BEFORE_KEY: "before", ACCEPT_KEY: "accept", REJECT_KEY: "reject"}
 
 _NOTHING: Mapping[int, MaskFacts] = MappingProxyType({})  # one and the same, as rows compare it
 
@@ -133,15 +134,9 @@ class ReviewPanel(QWidget):
         self._judge(self.rejected)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
-        buttons = {
-            NEXT_KEY: self.next,
-            BEFORE_KEY: self.before,
-            ACCEPT_KEY: self.accept,
-            REJECT_KEY: self.reject,
-        }
         pressed = None if event is None else QKeySequence(event.keyCombination()).toString()
-        if pressed in buttons:
-            buttons[pressed].click()
+        if pressed in PANEL_KEYS:
+            getattr(self, PANEL_KEYS[pressed]).click()
         else:
             super().keyPressEvent(event)
 

@@ -21,6 +21,7 @@ from napari_sa2va.core.options import DEFAULTS, LoadOptions
 from napari_sa2va.models.known import BUNDLED
 from napari_sa2va.widgets._autosave import Autosave, source_path
 from napari_sa2va.widgets._backend_line import BackendLine
+from napari_sa2va.widgets._bound_keys import bind_keys, release_keys
 from napari_sa2va.widgets._chat_panel import MEASURE_AND_SEND, NO_MEASURES, ChatPanel
 from napari_sa2va.widgets._connect_dialog import ConnectDialog
 from napari_sa2va.widgets._expressing import Expressing
@@ -38,10 +39,11 @@ from napari_sa2va.widgets._prompt_panel import PromptPanel
 from napari_sa2va.widgets._prompting import Prompting
 from napari_sa2va.widgets._reopening import reopen
 from napari_sa2va.widgets._reviewing import Reviewing
-from napari_sa2va.widgets._run_panel import RunPanel
+from napari_sa2va.widgets._run_panel import PANEL_KEYS, RunPanel
 from napari_sa2va.widgets._sent import Sent
 from napari_sa2va.widgets._session_book import own_folder, saved_sessions
 from napari_sa2va.widgets._session_line import SessionLine
+from napari_sa2va.widgets._session_model import SessionModel
 from napari_sa2va.widgets._sessions import Sessions, source_of
 from napari_sa2va.widgets._settings import read_settings, remember
 from napari_sa2va.widgets._stack_picker import StackPicker
@@ -102,12 +104,14 @@ class Sa2VAWidget(QWidget):
         self.autosave = Autosave(
             viewer, self.workbench, partial(kept_state, self), partial(is_worth, self), self
         )
+        self.session_model = SessionModel(self)
         self.models = _models_for(self.workbench)
         self.models_window = ModelsWindow(self.models, self)
         self._info_timer = QTimer(self, interval=_INFO_MS)
 
         self._lay_out()
         self._connect()
+        bind_keys(viewer, self.runs, PANEL_KEYS)
         Thread(target=_import_ahead, daemon=True).start()
         if backend is not None:
             self.backend_line.show_model(backend.info.model)
@@ -147,6 +151,7 @@ class Sa2VAWidget(QWidget):
         self.session_line.menu.aboutToShow.connect(self._offer_sessions)
         self.autosave.saved.connect(self._on_saved)
         self.workbench.restored.connect(self._on_restored)
+        self.session_model.wanted.connect(self._use_again)
         self.picker.changed.connect(self._on_stack_changed)
         self.prompts.submitted.connect(self.segment)
         self.prompts.points_wanted.connect(self.add_points)
@@ -363,6 +368,7 @@ class Sa2VAWidget(QWidget):
         self._info_timer.stop()
         self._viewer.dims.events.point.disconnect(self._on_moved)
         self.picker.end()
+        release_keys(self._viewer, PANEL_KEYS)
         self.reviewing.end()
         self.expressing.end()
         if self.exporting is not None:
@@ -506,9 +512,17 @@ class Sa2VAWidget(QWidget):
         self.autosave.adopt(file)
         self.chat.set_color(self.workbench.objects.color)
         self.chat.redraw()
-        selected = file.section("choices", {}).get("selected")
-        if selected is not None:
+        choices = file.section("choices", {})
+        if (selected := choices.get("selected")) is not None:
             self.select_object(selected)
+        if not self._model_is_given:
+            self.session_model.restore(choices, self.workbench.sessions.info.model, self._place)
+
+    def _use_again(self, model: str, place: Place) -> None:
+        """Use a session's model. The place is not remembered: nobody chose it for all."""
+        if not self.workbench.runner.is_running:
+            self._place = place
+        self.choose_model(model)
 
     def _on_verified(self, object_id: int, verified: bool) -> None:
         frame = self.picker.frame

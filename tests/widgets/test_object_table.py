@@ -96,7 +96,7 @@ def test_objects_from_the_list_are_changed(dock, stack, run, qtbot, notes) -> No
     features = layer.features.set_index("index")
     assert features["class"][1] == "mitotic"
     assert layer_stack(layer).record(1).category == "mitotic"
-    assert widget.runs.undo.toolTip() == "Undo: Class of object 1"
+    assert widget.runs.undo.toolTip() == "Undo: Class of object 1 (Shift+Z)"
     run(widget, widget.runs.undo.click)
     assert widget.workbench.records[1].category == ""
     run(widget, widget.runs.redo.click)
