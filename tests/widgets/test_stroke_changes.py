@@ -33,6 +33,8 @@ def test_any_stroke_is_taken_back_and_made_again(rows, columns, time, dimensions
     with layer.block_history():  # as a drag of the mouse
         for x in range(5, 30, 4):
             layer.paint((1, 2, 12, x), 5)
+        layer.paint((1, 2, 14, 12), 6)  # over a part of it
+        layer.data_setitem(tuple(np.array([[1, 1], [2, 2], [14, 14], [12, 13]])), [7, 5])
     layer.fill((1, 2, 12, 12), 2)
     layer.paint((1, 2, 20, 20), 0)
     everywhere = np.unravel_index(rng.choice(labels.size, 200, replace=False), SHAPE)
