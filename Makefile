@@ -44,6 +44,7 @@ bench: $(VENV)/.installed-test display ## measure speed and memory
 	$(BIN)/python -m benchmarks.serving_load --seconds 300
 	$(DISPLAY_RUN) $(BIN)/python -m benchmarks.stall
 	$(DISPLAY_RUN) $(BIN)/python -m benchmarks.large_stack
+	$(DISPLAY_RUN) $(BIN)/python -m benchmarks.annotating
 
 constraints: ## resolve constraints.txt anew (needs uv)
 	scripts/resolve-constraints > constraints.txt.new

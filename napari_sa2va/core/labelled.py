@@ -273,6 +273,7 @@ class LabelledStack:
             scores={number[f]: score for f, score in record.scores.items() if f in number},
             verified_frames=[number[f] for f in record.verified_frames if f in number],
             verifications=own(record.verifications),
+            place=[],  # the stack has no other axes
         )
 
     def select(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -41,6 +41,9 @@ class ObjectRecord:
         Whether nothing is to change its masks.
     hidden : bool
         Whether it is not drawn.
+    place : list of int
+        Which stack of the image its frames belong to, where the image has several: the index on
+        each axis, -1 for the axis of the frames, -2 for those of a frame. Empty: not known.
     """
 
     object_id: int
@@ -56,6 +59,7 @@ class ObjectRecord:
     parent: int = 0
     locked: bool = False
     hidden: bool = False
+    place: list[int] = field(default_factory=list)
 
     @property
     def mean_score(self) -> float:
@@ -92,6 +96,10 @@ class ObjectRecord:
         by_hand = {p.get("frame") for p in self.prompts if p["kind"] in ("point", "box", "mask")}
         painted = any(p["kind"] == "mask" for p in self.prompts)
         return "edited" if verified or painted or len(by_hand) > 1 else "proposed"
+
+    def is_at(self, place: Sequence[int]) -> bool:
+        """Whether it belongs to the stack at a place; so does one of which that is not known."""
+        return not self.place or self.place == list(place)
 
     @property
     def prompted_frames(self) -> set[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 
@@ -170,23 +170,33 @@ def doubt(record: ObjectRecord, facts: Mapping[int, MaskFacts], frame: int) -> s
 
 
 def next_doubt(
-    doubtful: Mapping[int, Iterable[int]], object_id: int | None, frame: int, step: int
+    doubtful: Mapping[int, BoolMask], object_id: int | None, frame: int, step: int
 ) -> tuple[int, int] | None:
     """The next (object, frame) to look at, frame by frame and object by object, without wrapping.
 
     Parameters
     ----------
-    doubtful : mapping of int to frames
-        By object.
+    doubtful : mapping of int to (T,) bool arrays
+        By object: in which frames.
     object_id, frame : int
         Where the user stands; None where no object is selected.
     step : int
         1 for the next one, -1 for the one before.
     """
-    here = (frame, object_id if object_id is not None else -step * math.inf)
-    places = sorted((at, label) for label, frames in doubtful.items() for at in frames)
-    beyond = [place for place in places if (place > here if step > 0 else place < here)]
-    if not beyond:
+    stands_at = object_id if object_id is not None else -step * math.inf
+    places = []
+    for label, marks in doubtful.items():
+        if step > 0:
+            first = frame if label > stands_at else frame + 1
+            beyond = marks[first:]
+            if beyond.any():
+                places.append((first + int(beyond.argmax()), label))
+        else:
+            stop = frame + 1 if label < stands_at else frame
+            beyond = marks[:stop][::-1]
+            if beyond.any():
+                places.append((stop - 1 - int(beyond.argmax()), label))
+    if not places:
         return None
-    at, label = beyond[0] if step > 0 else beyond[-1]
+    at, label = min(places) if step > 0 else max(places)
     return label, at

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sa2va.io.session_file import SessionFile
+from napari_sa2va.widgets._geometry import StackGeometry
 from napari_sa2va.widgets._session_book import SessionBook
 from napari_sa2va.widgets._undo import copied
 from napari_sa2va.widgets._updates import Update
@@ -149,7 +150,8 @@ class Autosave(QObject):
 
     def _known(self) -> dict[int, Any]:
         facts = self._workbench.facts
-        records = copied(self._workbench.records)
+        objects = self._workbench.objects
+        records = {} if objects is None else copied(objects.records)
         return {label: (r, dict(facts.get(label, {}))) for label, r in records.items()}
 
     def _the_book(self) -> SessionBook:
@@ -197,9 +199,9 @@ class Autosave(QObject):
         if not self._workbench.runner.is_running:
             self._quiet.start()
 
-    def _on_painted(self, frames: set[int]) -> None:
-        objects, geometry = self._workbench.objects, self._workbench.geometry
-        if geometry is None or objects is None or objects.layer is None or self._ended:
+    def _on_painted(self, geometry: StackGeometry, frames: set[int]) -> None:
+        objects = self._workbench.objects
+        if objects is None or objects.layer is None or self._ended:
             return
         if objects.layer not in self._painted:
             self._painted[objects.layer] = set()

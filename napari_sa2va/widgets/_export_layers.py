@@ -13,7 +13,7 @@ from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.frames import FrameSource, RGBFrame
 from napari_sa2va.core.labelled import LabelArray, LabelledStack, PixelMapping, layer_stack
 from napari_sa2va.io import open_stack
-from napari_sa2va.widgets._frames import ViewedFrames, snapshot
+from napari_sa2va.widgets._frames import BLACK, snapshot
 from napari_sa2va.widgets._geometry import (
     StackGeometry,
     default_time_axis,
@@ -65,7 +65,8 @@ def labels_geometry(viewer: napari.Viewer, labels: Labels, time_axis: int | None
 def layer_as_stack(viewer: napari.Viewer, labels: Labels, time_axis: int | None) -> LabelledStack:
     """A Labels layer, with the image that it belongs to, as it can be exported in a thread.
 
-    Other axes than time and the two that are shown are taken where their sliders stand.
+    Other axes than time and the two that are shown are taken where their sliders stand; so are
+    the objects.
     """
     geometry = labels_geometry(viewer, labels, time_axis)
     image = image_of(viewer, labels)
@@ -75,7 +76,8 @@ def layer_as_stack(viewer: napari.Viewer, labels: Labels, time_axis: int | None)
         sources = (*sources, ("images", path))
     return replace(
         stack,
-        images=None if image is None else _LayerImages(viewer, image, geometry),
+        objects={i: r for i, r in stack.objects.items() if r.is_at(geometry.place)},
+        images=None if image is None else _LayerImages(viewer, labels, image, geometry),
         mapping=_mapping(labels, geometry),
         sources=sources,
     )
@@ -95,13 +97,16 @@ class _Planes:
 class _LayerImages:
     """An image layer as frames: as it is drawn, as it is stored, or the file that it is in."""
 
-    def __init__(self, viewer: napari.Viewer, image: Image, geometry: StackGeometry) -> None:
+    def __init__(
+        self, viewer: napari.Viewer, labels: Labels, image: Image, geometry: StackGeometry
+    ) -> None:
         self.shape = geometry.stack_shape
         self._geometry = geometry
         self._data, self._rgb = full_resolution(image), image.rgb
         self._path = _path(image)
         self._files: FrameSource | None = None
-        self._viewed: ViewedFrames = snapshot(viewer, image, _drawn(viewer, image), geometry)
+        drawn, background = _drawn(viewer, image), _background(labels)
+        self._viewed = snapshot(viewer, image, drawn, geometry, background=background)
 
     def frame(self, index: int) -> RGBFrame:
         """Frame `index` as the model sees it, (H, W, 3)."""
@@ -136,6 +141,17 @@ def _drawn(viewer: napari.Viewer, image: Image) -> list[Image]:
         for layer in viewer.layers
         if isinstance(layer, Image) and layer.visible and layer.ndim <= image.ndim
     ]
+
+
+def _background(labels: Labels) -> tuple[int, ...] | None:
+    """What the image lay on when it was sent last; None where nothing is recorded.
+
+    Layers are exported as they look now, but the theme is none of theirs: another one since must
+    not change the images.
+    """
+    known = labels.metadata.get(KEY)
+    sent = known.get("sent") if isinstance(known, dict) else None
+    return tuple(sent[-1].get("background", BLACK)) if sent else None
 
 
 def _path(layer: Any) -> Path | None:

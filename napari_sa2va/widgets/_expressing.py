@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
-from weakref import ref
 
 from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QWidget
 
-from napari_sa2va.widgets._expressions_panel import (
-    FITS_KEY,
-    NEXT_KEY,
-    UNFIT_KEY,
-    ExpressionsPanel,
-)
+from napari_sa2va.widgets._below import dock_below
+from napari_sa2va.widgets._bound_keys import bind_keys, release_keys
+from napari_sa2va.widgets._expressions_panel import PANEL_KEYS, ExpressionsPanel
 from napari_sa2va.widgets._workbench import Workbench
 
 if TYPE_CHECKING:
@@ -21,7 +17,6 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
 TITLE = "Sa2VA expressions"
-_KEYS = {FITS_KEY: "fits", UNFIT_KEY: "unfit", NEXT_KEY: "next"}
 
 
 class Expressing(QObject):
@@ -33,7 +28,7 @@ class Expressing(QObject):
         Where the panel docks.
     workbench : Workbench
         Whose objects are referred to.
-    parent : QObject
+    parent : QWidget
         The dock.
 
     Signals
@@ -44,7 +39,7 @@ class Expressing(QObject):
 
     chosen = Signal(int)
 
-    def __init__(self, viewer: napari.Viewer, workbench: Workbench, parent: QObject) -> None:
+    def __init__(self, viewer: napari.Viewer, workbench: Workbench, parent: QWidget) -> None:
         super().__init__(parent)
         self._viewer, self._workbench = viewer, workbench
         self._alone: Labels | None = None
@@ -59,9 +54,9 @@ class Expressing(QObject):
             self.panel.judged.connect(self._on_judged)
             self.panel.phrases_changed.connect(self._on_phrases_changed)
             self.panel.alone_wanted.connect(self._show_alone)
-            self._bind_keys(self.panel)
+            bind_keys(self._viewer, self.panel, PANEL_KEYS)
         if self.panel.parent() is None:  # new, or its dock was closed
-            self._viewer.window.add_dock_widget(self.panel, name=TITLE, area="bottom")
+            dock_below(self._viewer, self.panel, TITLE, self.parent())
         self.refresh()
         pair = self.panel.table.selected
         if pair is not None:
@@ -76,7 +71,7 @@ class Expressing(QObject):
         if objects is None:
             self.panel.show_records({}, lambda _: (0.5, 0.5, 0.5))
         else:
-            self.panel.show_records(objects.records, objects.color)
+            self.panel.show_records(self._workbench.records, objects.color)
         self._show_alone(self.panel.isVisible() and self.panel.alone.isChecked())
 
     def end(self) -> None:
@@ -85,8 +80,7 @@ class Expressing(QObject):
         if panel is None:
             return
         self._show_alone(False)
-        for key in _KEYS:
-            self._viewer.bind_key(key.replace("+", "-"), None)
+        release_keys(self._viewer, PANEL_KEYS)
         self._viewer.window.remove_dock_widget(panel)
 
     # While an object is being deleted, it is still in the list.
@@ -112,17 +106,3 @@ class Expressing(QObject):
         if layer is not None and not layer.show_selected_label:  # else it is the user's wish
             layer.show_selected_label = True
             self._alone = layer
-
-    def _bind_keys(self, panel: ExpressionsPanel) -> None:
-        """The panel's keys where the canvas has the focus."""
-        weak = ref(panel)  # the viewer outlives it
-
-        def bound(name: str) -> Callable[[object], None]:
-            def act(_: object) -> None:
-                if (shown := weak()) is not None:
-                    getattr(shown, name).click()
-
-            return act
-
-        for key, name in _KEYS.items():
-            self._viewer.bind_key(key.replace("+", "-"), bound(name), overwrite=True)

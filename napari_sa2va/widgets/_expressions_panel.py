@@ -20,6 +20,7 @@ from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.widgets._expression_table import ExpressionTable, Pair
 
 FITS_KEY, UNFIT_KEY, NEXT_KEY = "Shift+F", "Shift+D", "Shift+G"
+PANEL_KEYS = {FITS_KEY: "fits", UNFIT_KEY: "unfit", NEXT_KEY: "next"}
 
 
 class ExpressionsPanel(QWidget):
@@ -98,10 +99,9 @@ class ExpressionsPanel(QWidget):
             self.table.select(following)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
-        buttons = {FITS_KEY: self.fits, UNFIT_KEY: self.unfit, NEXT_KEY: self.next}
         pressed = None if event is None else QKeySequence(event.keyCombination()).toString()
-        if pressed in buttons:
-            buttons[pressed].click()
+        if pressed in PANEL_KEYS:
+            getattr(self, PANEL_KEYS[pressed]).click()
         else:
             super().keyPressEvent(event)
 

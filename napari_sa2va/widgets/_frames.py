@@ -21,6 +21,10 @@ _FloatPlane = npt.NDArray[np.float32]
 
 # How results name limits that were measured in each frame: see `measure_limits`.
 _PER_FRAME = "percentiles 0.1 and 99.9 of each frame"
+# What all layers lay on before results named it.
+BLACK = (0, 0, 0)
+# The shade of what is no number, in the table of a layer's colours.
+_NO_NUMBER = 256
 # Frames are mixed so many rows at a time: floats of a whole one would take much memory.
 _ROWS = 256
 
@@ -37,8 +41,8 @@ class LayerSnapshot:
         Whether the last axis of `data` is colour.
     matrix, offset : arrays
         Take an index of the reference image to one of this layer's.
-    colors : (256, 4) array
-        The colormap.
+    colors : (257, 4) array
+        The colormap, and last the colour of what is no number (NaN).
     limits, gamma, opacity, blending
         As the layer has them; `limits` are None where each frame has its own.
     name, colormap : str
@@ -91,11 +95,11 @@ class _Plane:
         inside = None if self.inside is None else self.inside[rows]
         return _Plane(self.layer, self.values[rows], self.limits, inside)
 
-    def cut(self, seen: RGBFrame) -> RGBFrame:
-        """A picture of it, black where it does not reach."""
+    def cut(self, seen: RGBFrame, background: RGBFrame) -> RGBFrame:
+        """A picture of it, the background where it does not reach."""
         if self.inside is None:
             return np.ascontiguousarray(seen)
-        return seen * self.inside[..., None]
+        return np.where(self.inside[..., None], seen, background)
 
 
 class ViewedFrames:
@@ -109,11 +113,19 @@ class ViewedFrames:
         From the lowest to the uppermost.
     geometry : StackGeometry
         How the reference image is read as a stack.
+    background : tuple of int
+        The 8-bit RGB colour that the layers lie on.
     """
 
-    def __init__(self, layers: Sequence[LayerSnapshot], geometry: StackGeometry) -> None:
+    def __init__(
+        self,
+        layers: Sequence[LayerSnapshot],
+        geometry: StackGeometry,
+        background: tuple[int, ...] = BLACK,
+    ) -> None:
         self._layers = tuple(layers)
         self._geometry = geometry
+        self._background = background
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -127,12 +139,12 @@ class ViewedFrames:
 
     def within(self, region: Region) -> ViewedFrames:
         """The same frames, of a region only."""
-        return ViewedFrames(self._layers, self._geometry.within(region))
+        return ViewedFrames(self._layers, self._geometry.within(region), self._background)
 
     @property
     def key(self) -> tuple[object, ...]:
         """Equal keys mean equal frames, as long as the data stay."""
-        return (self._geometry, *(layer.key for layer in self._layers))
+        return (self._geometry, self._background, *(layer.key for layer in self._layers))
 
     @property
     def mapping(self) -> dict[str, Any]:
@@ -140,6 +152,7 @@ class ViewedFrames:
         geometry = self._geometry
         return {
             "layers": [layer.mapping for layer in self._layers],
+            "background": list(self._background),
             "time_axis": geometry.time_axis,
             "position": list(geometry.fixed),
             "region": list(geometry.box),
@@ -151,24 +164,29 @@ class ViewedFrames:
         check_frame(index, self.shape[0])
         planes = [self._plane(layer, index) for layer in self._layers]
         seen = [plane for plane in planes if plane is not None]
-        frame = np.zeros((*self.shape[1:], 3), np.uint8)
-        alone = len(self._layers) == len(seen) == 1
-        if alone and seen[0].layer.rgb and seen[0].values.dtype == np.uint8:
-            return seen[0].cut(seen[0].values[..., :3])
+        background = np.array(self._background, np.uint8)
+        if len(self._layers) == len(seen) == 1 and _is_untouched(seen[0]):
+            return seen[0].cut(seen[0].values, background)
+        frame = np.empty((*self.shape[1:], 3), np.uint8)
         for top in range(0, len(frame), _ROWS):
             rows = slice(top, top + _ROWS)
             parts = [plane.rows(rows) for plane in seen]
             if len(parts) == 1 and not parts[0].layer.rgb:
-                frame[rows] = parts[0].cut(_looked_up(parts[0]))
+                looked_up = _looked_up(parts[0], background, self._is_lowest(parts[0]))
+                frame[rows] = parts[0].cut(looked_up, background)
                 continue
-            canvas = np.zeros((*frame[rows].shape[:2], 3), np.float32)
-            for number, part in enumerate(parts):
+            canvas = _canvas(frame[rows].shape[:2], background)
+            for part in parts:
                 below = None if part.inside is None else canvas[~part.inside]
-                _blend(canvas, _colored(part), part.layer, lowest=number == 0)
+                _blend(canvas, _colored(part), part.layer, self._is_lowest(part))
                 if part.inside is not None:
                     canvas[~part.inside] = below
-            frame[rows] = np.rint(np.clip(canvas, 0, 1) * 255)
+            frame[rows] = _in_8_bits(canvas)
         return frame
+
+    def _is_lowest(self, plane: _Plane) -> bool:
+        """Whether nothing but the background is below, also where the lowest is not there."""
+        return plane.layer is self._layers[0]
 
     def _plane(self, layer: LayerSnapshot, frame: int) -> _Plane | None:
         """What a layer has at each pixel of a frame; None where it is not there."""
@@ -237,14 +255,18 @@ def snapshot(
     images: Sequence[Image],
     geometry: StackGeometry,
     auto_contrast: bool = False,
+    background: tuple[int, ...] | None = None,
 ) -> ViewedFrames:
     """Freeze how some image layers look; call it on the Qt thread.
 
     With `auto_contrast`, the contrast limits are measured in each frame instead: from the 0.1 to
-    the 99.9 percentile of what is sent of it.
+    the 99.9 percentile of what is sent of it. Without a `background`, it is the canvas' own.
     """
     layers = [_snapshot_layer(viewer, reference, image, auto_contrast) for image in images]
-    return ViewedFrames(layers, geometry)
+    if background is None:
+        color = np.asarray(viewer.canvas.background_color)[:3]
+        background = tuple(int(value) for value in np.rint(color * 255))
+    return ViewedFrames(layers, geometry, background)
 
 
 def _snapshot_layer(
@@ -261,8 +283,9 @@ def _snapshot_layer(
     # The map is affine: where the origin and the unit vectors go says all.
     offset = to_data(np.zeros(reference.ndim))
     matrix = np.stack([to_data(unit) - offset for unit in np.eye(reference.ndim)], axis=1)
-    low, high = image.contrast_limits if not image.rgb else (0.0, 1.0)
-    colors = np.asarray(image.colormap.map(np.linspace(0, 1, 256)), np.float32)
+    low, high = image.contrast_limits
+    shades = np.append(np.linspace(0, 1, 256), np.nan)
+    colors = np.asarray(image.colormap.map(shades), np.float32)
     return LayerSnapshot(
         levels=tuple(image.data) if image.multiscale else (image.data,),
         rgb=image.rgb,
@@ -306,70 +329,97 @@ def _sample(
 def _limits(
     layer: LayerSnapshot, values: npt.NDArray[Any], inside: npt.NDArray[np.bool_] | None
 ) -> tuple[float, float]:
-    if layer.rgb or layer.limits is not None:
-        return layer.limits or (0.0, 1.0)
+    if layer.limits is not None:
+        return layer.limits
     there = values if inside is None else values[inside]
     return measure_limits([np.abs(there) if np.iscomplexobj(there) else there])
 
 
+def _is_untouched(plane: _Plane) -> bool:
+    """Whether the stored pixels are what is seen: opaque 8-bit RGB as it is."""
+    layer, values = plane.layer, plane.values
+    plain = layer.rgb and values.dtype == np.uint8 and values.shape[-1] == 3
+    return plain and (plane.limits, layer.gamma, layer.opacity) == ((0, 255), 1, 1)
+
+
 def _colored(plane: _Plane) -> _FloatPlane:
     """The plane as RGBA from 0 to 1, opacity not yet applied."""
-    values = plane.values
-    if plane.layer.rgb:
-        scale = 255 if values.dtype == np.uint8 else 1
-        color = np.clip(values.astype(np.float32) / scale, 0, 1)
-        alpha = color[..., 3:] if color.shape[-1] == 4 else np.ones_like(color[..., :1])
-        return np.concatenate([color[..., :3], alpha], axis=-1)
-    colored = _table(plane.layer)[_brightness(values, plane.limits)]
-    if values.dtype.kind in "fc":
-        colored[np.isnan(values)] = 0
-    return colored
+    values, layer = plane.values, plane.layer
+    if not layer.rgb:
+        return _table(layer)[_shade(values, plane.limits)]
+    low, high = plane.limits
+    color = (values[..., :3].astype(np.float32) - low) / (high - low)
+    color = np.clip(np.nan_to_num(color), 0, 1) ** layer.gamma
+    alpha = np.ones_like(color[..., :1])
+    if values.shape[-1] == 4:
+        # napari hands other integers to the graphics card as floats, where 1 is opaque.
+        whole = np.iinfo(values.dtype).max if values.dtype in (np.uint8, np.uint16) else 1
+        alpha = np.nan_to_num(values[..., 3:].astype(np.float32)) / whole
+    return np.concatenate([color, alpha], axis=-1)
 
 
-def _looked_up(plane: _Plane) -> RGBFrame:
+def _looked_up(plane: _Plane, background: RGBFrame, lowest: bool) -> RGBFrame:
     """A plane of a layer that lies alone, as 8-bit RGB: far quicker than mixing its floats."""
-    canvas = np.zeros((1, 256, 3), np.float32)
-    _blend(canvas, _table(plane.layer)[None], plane.layer, lowest=True)
-    colors = np.rint(np.clip(canvas[0], 0, 1) * 255).astype(np.uint8)
-    seen = colors[_brightness(plane.values, plane.limits)]
-    if plane.values.dtype.kind in "fc":
-        seen[np.isnan(plane.values)] = 0
-    return seen
+    table = _table(plane.layer)[None]
+    canvas = _canvas(table.shape[:2], background)
+    _blend(canvas, table, plane.layer, lowest)
+    return _in_8_bits(canvas[0])[_shade(plane.values, plane.limits)]
+
+
+def _canvas(shape: tuple[int, ...], background: RGBFrame) -> _FloatPlane:
+    """What layers are blended onto: RGBA from 0 to 1."""
+    return np.broadcast_to(np.append(background, 255) / np.float32(255), (*shape, 4)).copy()
+
+
+def _in_8_bits(canvas: _FloatPlane) -> RGBFrame:
+    return np.rint(np.clip(canvas[..., :3], 0, 1) * 255).astype(np.uint8)
 
 
 def _table(layer: LayerSnapshot) -> _FloatPlane:
-    """The colour (RGBA) of each brightness from 0 to 255."""
+    """The colour (RGBA) of each shade."""
     if layer.gamma == 1:
         return layer.colors
     curve = np.linspace(0, 1, 256) ** layer.gamma
-    return layer.colors[np.rint(curve * 255).astype(int)]
+    return layer.colors[np.append(np.rint(curve * 255).astype(int), _NO_NUMBER)]
 
 
-def _brightness(plane: npt.NDArray[Any], limits: tuple[float, float]) -> npt.NDArray[np.uint8]:
-    """Values as 0 to 255 between the limits."""
+def _shade(plane: npt.NDArray[Any], limits: tuple[float, float]) -> npt.NDArray[np.integer[Any]]:
+    """Values as 0 to 255 between the limits; `_NO_NUMBER` where there is none."""
     if np.iscomplexobj(plane):
         plane = np.abs(plane)
     if plane.dtype.kind == "u" and plane.dtype.itemsize <= 2:
         every = np.arange(np.iinfo(plane.dtype).max + 1)
         return to_uint8(every, *limits)[plane]  # a table is quicker than arithmetic
-    return to_uint8(plane, *limits)
+    shades = to_uint8(plane, *limits)
+    if plane.dtype.kind == "f" and (missing := np.isnan(plane)).any():
+        return np.where(missing, np.uint16(_NO_NUMBER), shades)
+    return shades
 
 
 def _blend(canvas: _FloatPlane, color: _FloatPlane, layer: LayerSnapshot, lowest: bool) -> None:
-    """Draw RGBA onto an RGB canvas in place, as napari does on a black one."""
-    alpha = color[..., 3:] * layer.opacity
-    rgb = color[..., :3]
+    """Draw RGBA onto an RGBA canvas in place, as napari tells the graphics card to."""
+    rgb, alpha = color[..., :3], np.clip(color[..., 3:] * layer.opacity, 0, 1)
+    below, cover = canvas[..., :3], canvas[..., 3:]
     match layer.blending:
         case "minimum" if lowest:
-            canvas[...] = rgb
+            below[...] = rgb
         case "minimum":
-            np.minimum(canvas, rgb, out=canvas)
+            np.minimum(below, rgb, out=below)
+            np.minimum(cover, alpha, out=cover)
+            return
+        case "additive" if lowest:  # on black, whatever the background
+            below[...] = rgb * alpha
         case "additive":
-            canvas += rgb * alpha
+            below *= cover
+            below += rgb * alpha
+            np.minimum(below, 1, out=below)  # what shines brighter is lost to layers above
         case "multiplicative" if not lowest:
-            canvas *= rgb
+            below *= rgb
         case "opaque" if not lowest:
-            canvas[...] = rgb
+            below[...], cover[...] = rgb, alpha
+            return
         case _:
-            canvas *= 1 - alpha
-            canvas += rgb * alpha
+            below *= 1 - alpha
+            below += rgb * alpha
+    cover += alpha
+    np.minimum(cover, 1, out=cover)

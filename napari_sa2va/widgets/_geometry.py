@@ -65,6 +65,15 @@ class StackGeometry:
         """All pixels of the frames."""
         return replace(self, region=None, step=1)
 
+    @property
+    def place(self) -> list[int]:
+        """What tells the stack from others of its image; see `ObjectRecord.place`."""
+        place = list(self.fixed)
+        place[self.rows] = place[self.columns] = -2
+        if self.time_axis is not None:
+            place[self.time_axis] = -1
+        return place
+
     def within(self, region: Region | None, step: int | None = None) -> StackGeometry:
         """A region, or all, of the frames, as finely as models can use; or by a given step."""
         if region == self.whole.box:

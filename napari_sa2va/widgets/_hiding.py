@@ -60,10 +60,11 @@ class Hiding:
 
 def _mapped(colormap: Any, object_id: int) -> Any:
     """A colour as it is while no object is shown alone."""
-    alone = colormap.use_selection
+    if not colormap.use_selection:
+        return colormap.map(object_id)
     with colormap.events.blocker_all():  # nobody is to draw it so
         colormap.use_selection = False
         try:
             return colormap.map(object_id)
         finally:
-            colormap.use_selection = alone
+            colormap.use_selection = True

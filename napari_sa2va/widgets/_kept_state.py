@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_sa2va.core.events import ObjectFound
 from napari_sa2va.widgets._answer_html import Message
+from napari_sa2va.widgets._place import told_place
 from napari_sa2va.widgets._region_picker import DRAWN
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def kept_state(dock: Sa2VAWidget) -> dict[str, Any]:
             "order": [int(axis) for axis in dock._viewer.dims.order],
         },
         "choices": _choices(dock),
+        "sent": [] if dock.workbench.objects is None else list(dock.workbench.objects.sent),
         "prompts": {} if image is None else _prompts(dock, image),
         "chat": [asdict(message) for message in dock.chat.messages],
     }
@@ -58,6 +60,7 @@ def restore_choices(dock: Sa2VAWidget, kept: dict[str, Any]) -> None:
     picker.last.setValue(kept["last"])
     picker.first.setValue(kept["first"])
     picker.region.setCurrentText(kept["region"])
+    picker.auto_contrast.setChecked(kept.get("auto_contrast", False))  # not in old sessions
     dock.runs.lost_score.setValue(kept["lost_score"])
     dock.runs.lost_frames.setValue(kept["lost_frames"])
     dock.chat.measures.setCurrentText(kept["measures"])
@@ -103,6 +106,8 @@ def restore_chat(dock: Sa2VAWidget, kept: list[dict[str, Any]]) -> None:
             message["role"],
             message["text"],
             [ObjectFound(f["object_id"], f["phrase"], tuple(f["span"])) for f in message["found"]],
+            message.get("reasoning", ""),  # not in old sessions
+            message.get("is_open", False),
         )
         for message in kept
     )
@@ -184,6 +189,7 @@ def _choices(dock: Sa2VAWidget) -> dict[str, Any]:
         "first": picker.first.value(),
         "last": picker.last.value(),
         "region": picker.region.currentText(),
+        "auto_contrast": picker.auto_contrast.isChecked(),
         "instances": dock.prompts.instances.isChecked(),
         "object": dock.prompts.object_id.value(),
         "selected": dock.table.selected_id,
@@ -192,6 +198,7 @@ def _choices(dock: Sa2VAWidget) -> dict[str, Any]:
         "lost_score": dock.runs.lost_score.value(),
         "lost_frames": dock.runs.lost_frames.value(),
         "model": dock.workbench.sessions.info.model,
+        "place": told_place(dock._place.name),
     }
 
 

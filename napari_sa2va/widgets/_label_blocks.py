@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.regions import Region, blocks
 from napari_sa2va.widgets._geometry import StackGeometry
 
@@ -72,6 +73,31 @@ def holds(labels: LabelPixels, geometry: StackGeometry, frame: int, object_id: i
         for block in blocks_of(labels, geometry, frame)
         if not block.is_empty
     )
+
+
+def free_label(labels: LabelPixels, taken: Collection[int]) -> int:
+    """The id of a new object: the one after those taken, or else the lowest that is free.
+
+    Raises
+    ------
+    InputError
+        The labels can hold no more objects.
+    """
+    most, after = largest_label(labels), max(taken, default=0) + 1
+    if after <= most:
+        return after
+    free = set(range(1, most + 1)).difference(taken)
+    if not free:
+        raise InputError(
+            f"Labels of the type {labels.dtype} hold {most} objects, and so many are there.",
+            "Delete some, or go on in another layer of labels.",
+        )
+    return min(free)
+
+
+def largest_label(labels: LabelPixels) -> int:
+    """The largest id that labels can hold."""
+    return int(np.iinfo(labels.dtype).max)
 
 
 def settle(labels: LabelPixels) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from copy import copy
 from typing import Any
 
@@ -13,7 +13,7 @@ from napari_sa2va.core.events import Mask
 from napari_sa2va.core.masks import BoolMask, bounding_box
 from napari_sa2va.core.regions import Region, enlarged, shifted
 from napari_sa2va.widgets._geometry import StackGeometry
-from napari_sa2va.widgets._label_blocks import Block, LabelPixels, blocks_of, settle
+from napari_sa2va.widgets._label_blocks import Block, LabelPixels, blocks_of, free_label, settle
 from napari_sa2va.widgets._undo import PlaneChange, UndoStep
 
 # Intersection over union of two masks of one object; two prompts for it seldom differ more.
@@ -48,6 +48,10 @@ class LabelsWriter:
         part = copy(self)  # what was seen and written stays one account
         part._geometry = self._geometry.within(region, step)
         return part
+
+    def free_label(self, taken: Collection[int]) -> int:
+        """The id of a new object. Raises InputError where there is none."""
+        return free_label(self._labels, taken)
 
     def plane(self, frame: int) -> npt.NDArray[Any]:
         """The labels of a frame as finely as its masks come, (H, W)."""

@@ -53,7 +53,7 @@ def labelled(objects: ObjectLabels, geometry: StackGeometry) -> LabelledStack:
     """The objects of an image as they are now; call it on the Qt thread."""
     return LabelledStack(
         StackLabels(objects.array, geometry),
-        copied(objects.records),
+        copied({i: r for i, r in objects.records.items() if r.is_at(geometry.place)}),
         name=objects.image.name,
         mapping=pixel_mapping(objects.image, geometry),
     )

@@ -216,6 +216,7 @@ class ObjectTable(QTableView):
         self.verticalHeader().setDefaultSectionSize(22)
         header = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setResizeContentsPrecision(0)  # of what is seen: there may be hundreds of objects
         header.setSectionResizeMode(_PHRASE, QHeaderView.ResizeMode.Interactive)
         header.resizeSection(_PHRASE, _PHRASE_WIDTH)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)

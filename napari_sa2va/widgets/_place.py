@@ -11,7 +11,7 @@ from napari_sa2va.backend.connectors import LOOPBACK
 from napari_sa2va.backend.places import CHILD_PROCESS, THIS_PROCESS, make_backend
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.options import DEFAULTS, LoadOptions
-from napari_sa2va.widgets._settings import IN_NAPARI, ON_SERVER, Settings
+from napari_sa2va.widgets._settings import IN_NAPARI, ON_SERVER, OWN_PROCESS, Settings
 
 _GIGABYTE = 10**9
 # By server. Nowhere else: a token is no setting.
@@ -77,6 +77,23 @@ def place_text(name: str) -> str:
     if name == THIS_PROCESS:
         return "Inside napari"
     return urlsplit(name if "://" in name else f"ws://{name}").hostname or name
+
+
+def told_place(name: str) -> str:
+    """`Place.name` as it may be written into a file that others read: without secrets."""
+    return ON_SERVER if any(sign in name for sign in "@?#") else name
+
+
+def place_named(name: str, known: Place) -> Place | None:
+    """The place of a name, with the settings of a known one; None for a server not among them.
+
+    The name may come from another person's file: images go to no server because a file says so.
+    """
+    kinds = {THIS_PROCESS: IN_NAPARI, CHILD_PROCESS: OWN_PROCESS, known.settings.server: ON_SERVER}
+    if name not in kinds:
+        return None
+    settings = replace(known.settings, place=kinds[name])
+    return Place(settings, known.token or known_token(settings.server))
 
 
 def travels_open(server: str) -> bool:

@@ -34,6 +34,20 @@ class DrawnPrompts:
         return frame_prompts(shape, self.points, box, refines=refines)
 
 
+@dataclass(frozen=True)
+class KeptPrompts:
+    """What was clicked and drawn for one object, in all frames, as the layers have it.
+
+    Attributes
+    ----------
+    points : list of (position, positive)
+    boxes : list of (corners, kind of shape)
+    """
+
+    points: list[tuple[Any, bool]]
+    boxes: list[tuple[Any, str]]
+
+
 class PromptLayers:
     """The points and the boxes that belong to an image.
 
@@ -92,6 +106,41 @@ class PromptLayers:
         """All ids that prompts were given for."""
         layers = (self.points(image), self.boxes(image))
         return {int(i) for layer in layers if layer is not None for i in layer.features["object"]}
+
+    def take_out(self, image: Image, object_id: int) -> KeptPrompts:
+        """Remove what was clicked and drawn for an object; `put_back` brings it back.
+
+        What the next prompt is like is to be set anew: see `set_next`.
+        """
+        kept = KeptPrompts([], [])
+        points, boxes = self.points(image), self.boxes(image)
+        if points is not None:
+            own = _rows_of(points, object_id)
+            positive = points.features["positive"].tolist()
+            kept.points.extend((np.array(points.data[row]), bool(positive[row])) for row in own)
+            _remove(points, own)
+        if boxes is not None:
+            own = _rows_of(boxes, object_id)
+            kept.boxes.extend((np.array(boxes.data[row]), boxes.shape_type[row]) for row in own)
+            _remove(boxes, own)
+        return kept
+
+    def put_back(self, image: Image, object_id: int, kept: KeptPrompts) -> None:
+        """Draw again what `take_out` has removed, where the layers are still there.
+
+        What the next prompt is like is to be set anew: see `set_next`.
+        """
+        points, boxes = self.points(image), self.boxes(image)
+        if points is not None:
+            with points.events.feature_defaults.blocker():  # nobody has chosen them
+                for position, positive in kept.points:
+                    points.feature_defaults = {"positive": positive, "object": object_id}
+                    points.add(position)
+        if boxes is not None:
+            with boxes.events.feature_defaults.blocker():
+                for corners, kind in kept.boxes:
+                    boxes.feature_defaults = {"object": object_id}
+                    boxes.add([corners], shape_type=kind)
 
     def _drawn(
         self, image: Image, geometry: StackGeometry
@@ -175,6 +224,16 @@ def place_of(image: Image, kind: str) -> dict[str, object]:
         "translate": image.translate,
         "units": image.units,
     }
+
+
+def _rows_of(layer: Layer, object_id: int) -> list[int]:
+    return np.flatnonzero(layer.features["object"] == object_id).tolist()
+
+
+def _remove(layer: Layer, rows: list[int]) -> None:
+    with layer.events.feature_defaults.blocker():  # nobody has chosen them
+        layer.selected_data = set(rows)
+        layer.remove_selected()
 
 
 def _point_size(image: Image) -> float:

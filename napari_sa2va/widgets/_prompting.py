@@ -14,7 +14,7 @@ from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.prompts import BoxPrompt, FramePrompts, PointPrompt
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.regions import seen_from
-from napari_sa2va.widgets._prompt_layers import DrawnPrompts, PromptLayers
+from napari_sa2va.widgets._prompt_layers import DrawnPrompts, KeptPrompts, PromptLayers
 from napari_sa2va.widgets._prompt_panel import POLARITY_KEY, PromptPanel
 from napari_sa2va.widgets._sent import Sent
 
@@ -44,6 +44,7 @@ class Prompting(QObject):
         self.image: Image | None = None
         self._used: dict[_Key, DrawnPrompts] = {}
         self._using: dict[_Key, DrawnPrompts] = {}
+        self._taken_out: dict[int, KeptPrompts] = {}
 
         panel.next_changed.connect(self._on_next_changed)
 
@@ -100,6 +101,21 @@ class Prompting(QObject):
         if used:
             self._used |= self._using
         self._using = {}
+
+    def take_out(self, object_ids: Iterable[int]) -> None:
+        """What was clicked and drawn for objects that are deleted goes with them."""
+        if self.image is not None:
+            for object_id in object_ids:
+                self._taken_out[object_id] = self.layers.take_out(self.image, object_id)
+        self._on_next_changed()
+
+    def put_back(self, object_ids: Iterable[int]) -> None:
+        """Objects are there again, with what was taken out of the layers with them."""
+        for object_id in object_ids:
+            kept = self._taken_out.pop(object_id, None)
+            if kept is not None and self.image is not None:
+                self.layers.put_back(self.image, object_id, kept)
+        self._on_next_changed()
 
     def used(self) -> list[dict[str, Any]]:
         """Which prompts were used already, as plain values."""

@@ -31,6 +31,8 @@ def reopen(dock: Sa2VAWidget, path: Path) -> None:
         image = _open_images(dock._viewer, file)
         _check_free(dock, image)
         _look_at(dock, file, image)
+        if dock.workbench.objects is not None:
+            dock.workbench.objects.sent = file.section("sent", [])
         dock.workbench.restore(file)
     except BaseException:
         file.close()

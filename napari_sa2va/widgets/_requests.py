@@ -13,6 +13,7 @@ from napari_sa2va.core.events import Event, ObjectFound, Progress
 from napari_sa2va.core.losing import LossRule, LossWatch
 from napari_sa2va.core.prompts import FramePrompts
 from napari_sa2va.core.regions import around, is_cut, seen_from, widened
+from napari_sa2va.widgets._hand_edits import frames_of
 from napari_sa2va.widgets._instances import apply_pieces
 from napari_sa2va.widgets._labels_writer import repeat, restore
 from napari_sa2va.widgets._legs import Leg, stretches
@@ -249,16 +250,22 @@ def going_on(sessions: Sessions, request: Iterator[Update], *, anew: bool) -> It
     yield from request
 
 
-def undo(sessions: Sessions, step: UndoStep, labels: Iterable[int]) -> Iterator[Update]:
-    """Take a run back; the session forgets the objects, their masks tell it anew."""
-    yield FramesChanged(tuple(restore(step)))
-    sessions.forget(labels)
+def undo(sessions: Sessions, step: UndoStep) -> Iterator[Update]:
+    """Take a step back; the session forgets its objects, their masks tell it anew."""
+    restore(step)
+    yield from _changed(sessions, step)
 
 
-def redo(sessions: Sessions, step: UndoStep, labels: Iterable[int]) -> Iterator[Update]:
-    """Do a run again that was taken back; the session forgets the objects as with `undo`."""
-    yield FramesChanged(tuple(repeat(step)))
-    sessions.forget(labels)
+def redo(sessions: Sessions, step: UndoStep) -> Iterator[Update]:
+    """Do a step again that was taken back; the session forgets its objects as with `undo`."""
+    repeat(step)
+    yield from _changed(sessions, step)
+
+
+def _changed(sessions: Sessions, step: UndoStep) -> Iterator[Update]:
+    for geometry, frames in frames_of(step.changes).items():
+        yield FramesChanged(tuple(sorted(frames)), geometry)
+    sessions.forget(step.written)
 
 
 def delete(work: Work, label: int, frames: Iterable[int]) -> Iterator[Update]:
@@ -289,7 +296,7 @@ def reject(work: Work, label: int, frame: int) -> Iterator[Update]:
 def clear(work: Work) -> Iterator[Update]:
     """Erase all objects that are not locked."""
     total = work.frames.shape[0]
-    free = [label for label, record in work.records.items() if not record.locked]
+    free = [label for label, record in list(work.records.items()) if not record.locked]
     for frame in range(total):
         work.writer.erase(free, frame)
         if frame % 16 == 0:

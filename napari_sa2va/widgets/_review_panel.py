@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeyEvent, QKeySequence
@@ -14,6 +15,9 @@ from napari_sa2va.widgets._explained import enable
 from napari_sa2va.widgets._timeline import Row, Timeline
 
 NEXT_KEY, BEFORE_KEY, ACCEPT_KEY, REJECT_KEY = "Shift+N", "Shift+B", "Shift+Y", "Shift+X"
+PANEL_KEYS = {NEXT_KEY: "next", BEFORE_KEY: "before", ACCEPT_KEY: "accept", REJECT_KEY: "reject"}
+
+_NOTHING: Mapping[int, MaskFacts] = MappingProxyType({})  # one and the same, as rows compare it
 
 
 class ReviewPanel(QWidget):
@@ -87,7 +91,7 @@ class ReviewPanel(QWidget):
         """
         rows = {}
         for label, record in sorted(records.items()):
-            known = facts.get(label, {})
+            known = facts.get(label, _NOTHING)
             state = (id(record), id(known), frames, record.phrase)
             state += (len(record.prompts), len(record.scores), len(record.verified_frames))
             before = self._rows.get(label)
@@ -130,15 +134,9 @@ class ReviewPanel(QWidget):
         self._judge(self.rejected)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
-        buttons = {
-            NEXT_KEY: self.next,
-            BEFORE_KEY: self.before,
-            ACCEPT_KEY: self.accept,
-            REJECT_KEY: self.reject,
-        }
         pressed = None if event is None else QKeySequence(event.keyCombination()).toString()
-        if pressed in buttons:
-            buttons[pressed].click()
+        if pressed in PANEL_KEYS:
+            getattr(self, PANEL_KEYS[pressed]).click()
         else:
             super().keyPressEvent(event)
 
@@ -162,7 +160,7 @@ class ReviewPanel(QWidget):
         return row is not None and row[1].record.scores.get(frame, 0) > 0
 
     def _next(self, step: int) -> tuple[int, int] | None:
-        doubtful = {label: row.doubts for label, (_, row) in self._rows.items()}
+        doubtful = {label: row.doubtful for label, (_, row) in self._rows.items()}
         return next_doubt(doubtful, *self._place, step)
 
     def _show_doubts(self) -> None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
-from weakref import ref
 
 from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QWidget
 
-from napari_sa2va.widgets._review_panel import (
-    ACCEPT_KEY,
-    BEFORE_KEY,
-    NEXT_KEY,
-    REJECT_KEY,
-    ReviewPanel,
-)
+from napari_sa2va.widgets._below import dock_below
+from napari_sa2va.widgets._bound_keys import bind_keys, release_keys
+from napari_sa2va.widgets._review_panel import PANEL_KEYS, ReviewPanel
 from napari_sa2va.widgets._workbench import Workbench
 
 if TYPE_CHECKING:
@@ -32,7 +28,7 @@ class Reviewing(QObject):
         Where the panel docks.
     workbench : Workbench
         Whose objects are reviewed.
-    parent : QObject
+    parent : QWidget
         The dock.
 
     Signals
@@ -43,7 +39,7 @@ class Reviewing(QObject):
 
     opened = Signal()
 
-    def __init__(self, viewer: napari.Viewer, workbench: Workbench, parent: QObject) -> None:
+    def __init__(self, viewer: napari.Viewer, workbench: Workbench, parent: QWidget) -> None:
         super().__init__(parent)
         self._viewer, self._workbench = viewer, workbench
         self._place: tuple[int | None, int] = (None, 0)
@@ -55,9 +51,9 @@ class Reviewing(QObject):
         if self.panel is None:
             self.panel = ReviewPanel()
             self.opened.emit()
-            self._bind_keys(self.panel)
+            bind_keys(self._viewer, self.panel, PANEL_KEYS)
         if self.panel.parent() is None:  # new, or its dock was closed
-            self._viewer.window.add_dock_widget(self.panel, name=TITLE, area="bottom")
+            dock_below(self._viewer, self.panel, TITLE, self.parent())
         self.refresh(self._frames)
         return self.panel
 
@@ -71,7 +67,7 @@ class Reviewing(QObject):
             self.panel.show_records({}, {}, frames, lambda _: (0.5, 0.5, 0.5))
         else:
             facts = self._workbench.facts
-            self.panel.show_records(objects.records, facts, frames, objects.color)
+            self.panel.show_records(self._workbench.records, facts, frames, objects.color)
         self.panel.show_place(*self._place)
 
     def stand_at(self, object_id: int | None, frame: int) -> None:
@@ -85,30 +81,10 @@ class Reviewing(QObject):
         panel, self.panel = self.panel, None
         if panel is None:
             return
-        for key in (NEXT_KEY, BEFORE_KEY, ACCEPT_KEY, REJECT_KEY):
-            self._viewer.bind_key(key.replace("+", "-"), None)
+        release_keys(self._viewer, PANEL_KEYS)
         self._viewer.window.remove_dock_widget(panel)
 
     def touch(self, masks: Iterable[tuple[int, int]]) -> None:
         """These masks (object, frame) have changed."""
         if self.panel is not None:
             self.panel.touch(masks)
-
-    def _bind_keys(self, panel: ReviewPanel) -> None:
-        """The panel's keys where the canvas has the focus."""
-        weak = ref(panel)  # the viewer outlives it
-
-        def bound(name: str) -> Callable[[object], None]:
-            def act(_: object) -> None:
-                if (shown := weak()) is not None:
-                    getattr(shown, name).click()
-
-            return act
-
-        for key, name in (
-            (NEXT_KEY, "next"),
-            (BEFORE_KEY, "before"),
-            (ACCEPT_KEY, "accept"),
-            (REJECT_KEY, "reject"),
-        ):
-            self._viewer.bind_key(key.replace("+", "-"), bound(name), overwrite=True)

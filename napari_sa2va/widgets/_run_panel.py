@@ -22,6 +22,19 @@ from napari_sa2va.widgets._explained import enable
 from napari_sa2va.widgets._menu_button import MenuButton
 from napari_sa2va.widgets._sent import BACKWARD, BOTH, FORWARD
 
+# Letters with Shift: napari and its layers have all others. Q, W and E lie as the buttons do.
+SEGMENT_KEY, CANCEL_KEY, UNDO_KEY, REDO_KEY = "Shift+S", "Shift+C", "Shift+Z", "Shift+R"
+BACKWARD_KEY, BOTH_KEY, FORWARD_KEY = "Shift+Q", "Shift+W", "Shift+E"
+PANEL_KEYS = {
+    SEGMENT_KEY: "segment",
+    BACKWARD_KEY: "backward",
+    BOTH_KEY: "both",
+    FORWARD_KEY: "forward",
+    CANCEL_KEY: "cancel",
+    UNDO_KEY: "undo",
+    REDO_KEY: "redo",
+}
+
 
 class RunPanel(QWidget):
     """Buttons that start and end runs.
@@ -163,25 +176,28 @@ class RunPanel(QWidget):
         enable(self.only_selected, _ONLY_TIP, running, one_frame)
         enable(self.cancel, _CANCEL_TIP, "" if self._running else "nothing is running")
         undo, redo = self._undo_title, self._redo_title
-        enable(self.undo, f"Undo: {undo}".rstrip(": "), running, _none(undo, "undo"))
-        enable(self.redo, f"Redo: {redo}".rstrip(": "), running, _none(redo, "redo"))
+        undo_tip, redo_tip = f"Undo: {undo}".rstrip(": "), f"Redo: {redo}".rstrip(": ")
+        enable(self.undo, f"{undo_tip} ({UNDO_KEY})", running, _none(undo, "undo"))
+        enable(self.redo, f"{redo_tip} ({REDO_KEY})", running, _none(redo, "redo"))
         enable(self.clear, _CLEAR_TIP, running, no_objects)
 
 
 _RUNNING = "something is running; wait for it, or cancel it"
 _SEGMENT_TIP = (
     "Segment what is described, clicked and boxed in the frame shown. Prompts that did "
-    "not change since they were used are left out, unless none did."
+    f"not change since they were used are left out, unless none did. ({SEGMENT_KEY})"
 )
 _UP_TO = "each up to its next verified frame"
 _WAYS = {
-    "backward": "Follow the objects from this frame to the first of the range, " + _UP_TO,
-    "both": "Follow the objects from this frame in both directions, " + _UP_TO,
-    "forward": "Follow the objects from this frame to the last of the range, " + _UP_TO,
+    "backward": f"Follow the objects from this frame to the first of the range, {_UP_TO} "
+    f"({BACKWARD_KEY})",
+    "both": f"Follow the objects from this frame in both directions, {_UP_TO} ({BOTH_KEY})",
+    "forward": f"Follow the objects from this frame to the last of the range, {_UP_TO} "
+    f"({FORWARD_KEY})",
 }
 _ONLY_TIP = "Follow the object selected in the list, not all"
-_CANCEL_TIP = "Stop; frames that are done stay"
-_CLEAR_TIP = "Erase all objects of this image that are not locked; Undo brings them back"
+_CANCEL_TIP = f"Stop; frames that are done stay ({CANCEL_KEY})"
+_CLEAR_TIP = "Erase all objects in the list that are not locked; Undo brings them back"
 
 
 def _none(title: str, what: str) -> str:

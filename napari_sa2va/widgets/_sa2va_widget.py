@@ -21,6 +21,7 @@ from napari_sa2va.core.options import DEFAULTS, LoadOptions
 from napari_sa2va.models.known import BUNDLED
 from napari_sa2va.widgets._autosave import Autosave, source_path
 from napari_sa2va.widgets._backend_line import BackendLine
+from napari_sa2va.widgets._bound_keys import bind_keys, release_keys
 from napari_sa2va.widgets._chat_panel import MEASURE_AND_SEND, NO_MEASURES, ChatPanel
 from napari_sa2va.widgets._connect_dialog import ConnectDialog
 from napari_sa2va.widgets._expressing import Expressing
@@ -38,10 +39,11 @@ from napari_sa2va.widgets._prompt_panel import PromptPanel
 from napari_sa2va.widgets._prompting import Prompting
 from napari_sa2va.widgets._reopening import reopen
 from napari_sa2va.widgets._reviewing import Reviewing
-from napari_sa2va.widgets._run_panel import RunPanel
+from napari_sa2va.widgets._run_panel import PANEL_KEYS, RunPanel
 from napari_sa2va.widgets._sent import Sent
 from napari_sa2va.widgets._session_book import own_folder, saved_sessions
 from napari_sa2va.widgets._session_line import SessionLine
+from napari_sa2va.widgets._session_model import SessionModel
 from napari_sa2va.widgets._sessions import Sessions, source_of
 from napari_sa2va.widgets._settings import read_settings, remember
 from napari_sa2va.widgets._stack_picker import StackPicker
@@ -102,12 +104,14 @@ class Sa2VAWidget(QWidget):
         self.autosave = Autosave(
             viewer, self.workbench, partial(kept_state, self), partial(is_worth, self), self
         )
+        self.session_model = SessionModel(self)
         self.models = _models_for(self.workbench)
         self.models_window = ModelsWindow(self.models, self)
         self._info_timer = QTimer(self, interval=_INFO_MS)
 
         self._lay_out()
         self._connect()
+        bind_keys(viewer, self.runs, PANEL_KEYS)
         Thread(target=_import_ahead, daemon=True).start()
         if backend is not None:
             self.backend_line.show_model(backend.info.model)
@@ -147,6 +151,7 @@ class Sa2VAWidget(QWidget):
         self.session_line.menu.aboutToShow.connect(self._offer_sessions)
         self.autosave.saved.connect(self._on_saved)
         self.workbench.restored.connect(self._on_restored)
+        self.session_model.wanted.connect(self._use_again)
         self.picker.changed.connect(self._on_stack_changed)
         self.prompts.submitted.connect(self.segment)
         self.prompts.points_wanted.connect(self.add_points)
@@ -186,6 +191,8 @@ class Sa2VAWidget(QWidget):
         self.workbench.stopped.connect(self._on_stopped)
         self.workbench.progressed.connect(self.runs.show_progress)
         self.workbench.objects_changed.connect(self._on_objects_changed)
+        self.workbench.deleted.connect(self.prompting.take_out)
+        self.workbench.returned.connect(self.prompting.put_back)
         self.workbench.object_found.connect(self._on_object_found)
         self.workbench.object_known.connect(self._on_object_known)
         self.workbench.answer_grew.connect(self._on_answer_grew)
@@ -212,7 +219,7 @@ class Sa2VAWidget(QWidget):
         self._attempt(partial(self._ask, question))
 
     def clear_objects(self) -> None:
-        """Erase all objects of the image."""
+        """Erase all objects in the list."""
         self._attempt(lambda: self.workbench.clear(self._sent()))
 
     def add_points(self) -> None:
@@ -225,7 +232,9 @@ class Sa2VAWidget(QWidget):
 
     def new_object(self) -> None:
         """Let the next prompts be for an object that is not there yet."""
-        self.prompts.object_id.setValue(max(self._taken(), default=0) + 1)
+        self._attempt_now(
+            lambda: self.prompts.object_id.setValue(self.workbench.free_label(self._taken()))
+        )
 
     def select_object(self, object_id: int) -> None:
         """Make an object the current one: in the list, the Labels layer, and for prompts."""
@@ -238,7 +247,7 @@ class Sa2VAWidget(QWidget):
     def go_to_object(self, object_id: int) -> None:
         """Select an object and go to the first frame that it is in."""
         objects = self.workbench.objects
-        if objects is None or object_id not in objects.records:
+        if objects is None or object_id not in self.workbench.records:
             show_warning(f"Object {object_id} is no longer there.")
             return
         self.select_object(object_id)
@@ -276,9 +285,12 @@ class Sa2VAWidget(QWidget):
 
     def split_object(self, object_id: int) -> None:
         """From the frame shown on, let an object be another one."""
-        new = max(self._taken(), default=0) + 1
         frame = self.picker.frame or 0
-        self._attempt(lambda: self.workbench.split(self._sent(), object_id, frame, new))
+        self._attempt(
+            lambda: self.workbench.split(
+                self._sent(), object_id, frame, self.workbench.free_label(self._taken())
+            )
+        )
 
     def reject(self, object_id: int, frame: int) -> None:
         """Erase an object's mask in a frame: it is wrong."""
@@ -356,6 +368,7 @@ class Sa2VAWidget(QWidget):
         self._info_timer.stop()
         self._viewer.dims.events.point.disconnect(self._on_moved)
         self.picker.end()
+        release_keys(self._viewer, PANEL_KEYS)
         self.reviewing.end()
         self.expressing.end()
         if self.exporting is not None:
@@ -371,6 +384,9 @@ class Sa2VAWidget(QWidget):
         if self.workbench.runner.is_running:
             show_warning("Something is running already. Wait for it, or cancel it.")
             return
+        self._attempt_now(action)
+
+    def _attempt_now(self, action: Callable[[], None]) -> None:
         try:
             action()
         except InputError as error:
@@ -444,7 +460,8 @@ class Sa2VAWidget(QWidget):
         objects, geometry = self.workbench.objects, self.workbench.geometry
         if objects is not None and geometry is not None:
             try:
-                show_tracks(self._viewer, objects.image, geometry, objects.records, facts)
+                records = self.workbench.records
+                show_tracks(self._viewer, objects.image, geometry, records, facts)
             except InputError as error:
                 show_warning(str(error))
 
@@ -454,7 +471,7 @@ class Sa2VAWidget(QWidget):
         return sent
 
     def _taken(self) -> set[int]:
-        """Ids that mean an object already."""
+        """Ids that mean an object already, or are to."""
         return self.prompting.ids() | set(self.workbench.records)
 
     def _on_stack_changed(self) -> None:
@@ -466,8 +483,17 @@ class Sa2VAWidget(QWidget):
     def _on_moved(self, _: object = None) -> None:
         frame = self.picker.frame
         if frame is not None:
+            self._look_around()
             self.objects.show_frame(frame)
             self.reviewing.stand_at(self.table.selected_id, frame)
+
+    def _look_around(self) -> None:
+        """Take up the objects of the stack that the viewer stands in."""
+        geometry, known = self.picker.geometry, self.workbench.geometry
+        if None not in (geometry, known) and geometry.place != known.place:
+            self.workbench.look_at(self.picker.image, geometry)
+            if self.workbench.is_elsewhere(self.prompts.object_id.value()):
+                self.new_object()
 
     def _offer_sessions(self) -> None:
         image = self.picker.image
@@ -486,9 +512,17 @@ class Sa2VAWidget(QWidget):
         self.autosave.adopt(file)
         self.chat.set_color(self.workbench.objects.color)
         self.chat.redraw()
-        selected = file.section("choices", {}).get("selected")
-        if selected is not None:
+        choices = file.section("choices", {})
+        if (selected := choices.get("selected")) is not None:
             self.select_object(selected)
+        if not self._model_is_given:
+            self.session_model.restore(choices, self.workbench.sessions.info.model, self._place)
+
+    def _use_again(self, model: str, place: Place) -> None:
+        """Use a session's model. The place is not remembered: nobody chose it for all."""
+        if not self.workbench.runner.is_running:
+            self._place = place
+        self.choose_model(model)
 
     def _on_verified(self, object_id: int, verified: bool) -> None:
         frame = self.picker.frame
@@ -541,7 +575,7 @@ class Sa2VAWidget(QWidget):
         if objects is None:
             self.objects.show_records({}, lambda _: (0.5, 0.5, 0.5))
         else:
-            self.objects.show_records(objects.records, objects.color)
+            self.objects.show_records(self.workbench.records, objects.color)
         self.reviewing.refresh(self.picker.last.maximum() + 1)
         self._show_possible()
 

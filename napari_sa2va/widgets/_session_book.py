@@ -142,9 +142,9 @@ class SessionBook:
                                 flush()
                             frame = at
                             masks[label] = SavedMask(label, at, score, facts)
-                        case FramesChanged(frames):
+                        case FramesChanged(frames, elsewhere):
                             flush()
-                            self._save_frames(geometry, frames, [])
+                            self._save_frames(elsewhere or geometry, frames, [])
                         case ObjectFound():
                             self._write(partial(_add_object, found=update))
                         case SameObject(label, _):

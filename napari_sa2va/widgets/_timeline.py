@@ -102,7 +102,6 @@ class Timeline(QWidget):
         self._rows: list[Row] = []
         self._color: Callable[[int], tuple[float, float, float]] = lambda _: (0.5, 0.5, 0.5)
         self._frames, self._frame, self._selected = 1, 0, 0
-        self._picture: QImage | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         self.setAccessibleName("Timeline of the objects")
@@ -115,13 +114,11 @@ class Timeline(QWidget):
     ) -> None:
         """Show these objects over so many frames."""
         self._rows, self._frames, self._color = list(rows), max(1, frames), color
-        self._picture = None
         self.updateGeometry()
         self.update()
 
     def redraw(self) -> None:
         """Some cells of the rows have changed."""
-        self._picture = None
         self.update()
 
     def show_place(self, object_id: int | None, frame: int) -> None:
@@ -143,15 +140,18 @@ class Timeline(QWidget):
         cell = (x - NAMES) * self._frames / max(1, self.width() - NAMES)
         return self._rows[row].object_id, min(self._frames - 1, int(cell))
 
-    def paintEvent(self, _: QPaintEvent | None) -> None:  # noqa: N802
+    def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
         width = max(1, self.width() - NAMES)
-        if self._picture is None or self._picture.width() != width:
-            self._picture = picture(self._rows, width)
+        seen = self.rect() if event is None else event.rect()
         painter = QPainter(self)
-        for number, row in enumerate(self._rows):
-            self._paint_name(painter, row, number * (ROW + GAP) + GAP)
-        if self._rows:
-            painter.drawImage(NAMES, GAP, self._picture)
+        # Of hundreds of rows few are seen.
+        for number in range(
+            max(0, seen.top() // (ROW + GAP) - 1),
+            min(len(self._rows), seen.bottom() // (ROW + GAP) + 1),
+        ):
+            row, top = self._rows[number], number * (ROW + GAP) + GAP
+            self._paint_name(painter, row, top)
+            painter.drawImage(NAMES, top, picture(row, width))
         left = NAMES + round(self._frame * width / self._frames)
         right = NAMES + round((self._frame + 1) * width / self._frames)
         here = QRect(left, 0, max(2, right - left), self.minimumSizeHint().height() - 1)
@@ -207,13 +207,10 @@ class Timeline(QWidget):
         return super().event(event)
 
 
-def picture(rows: Sequence[Row], width: int) -> QImage:
-    """All cells, ROW + GAP pixels a row; where pixels are few, each shows its worst frame."""
-    canvas = np.zeros((len(rows) * (ROW + GAP), width, 4), np.uint8)
-    for number, row in enumerate(rows):
-        top = number * (ROW + GAP)
-        canvas[top : top + ROW] = _cells(row, width)
-    image = QImage(canvas.data, width, len(canvas), 4 * width, QImage.Format.Format_RGBA8888)
+def picture(row: Row, width: int) -> QImage:
+    """A row's cells, ROW pixels high; where pixels are few, each shows its worst frame."""
+    canvas = _cells(row, width)
+    image = QImage(canvas.data, width, ROW, 4 * width, QImage.Format.Format_RGBA8888)
     return image.copy()  # it outlives the array
 
 

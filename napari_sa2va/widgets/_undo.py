@@ -1,4 +1,4 @@
-"""Runs that can be taken back and done again: sparse differences, frame by frame."""
+"""Steps that can be taken back and done again: sparse differences, frame by frame."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ import numpy.typing as npt
 from napari_sa2va.core.masks import bounding_box
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.regions import Region, shifted
+from napari_sa2va.core.review import MaskFacts
 from napari_sa2va.widgets._geometry import StackGeometry
 from napari_sa2va.widgets._label_blocks import Block, LabelPixels
+from napari_sa2va.widgets._record_changes import rebased
 
-# Differences of a run over a long stack may be large; the oldest steps go first.
+# Differences of runs over a long stack may be large; the oldest steps go first.
 _MAX_BYTES = 512 * 2**20
-# What a change takes beside its pixels, and a score in a copied record.
-_CHANGE_BYTES, _SCORE_BYTES = 300, 64
+# What a change takes beside its pixels, and a score or a measured mask.
+_CHANGE_BYTES, _ENTRY_BYTES = 300, 64
+
+Facts = dict[int, dict[int, MaskFacts]]  # by object and frame
 
 
 @dataclass(frozen=True)
@@ -76,47 +80,104 @@ class PlaneChange:
         block.assign(where & (plane == now), then)
 
     @property
+    def reversed(self) -> PlaneChange:
+        """The change that takes this one back."""
+        return replace(self, before=self.after, after=self.before)
+
+    @property
     def nbytes(self) -> int:
         return len(self.bits) + _CHANGE_BYTES
 
 
 @dataclass
 class UndoStep:
-    """One run: what it changed in the labels, and the objects before it.
+    """What a run, or a person, changed: in the labels, and in what is known of the objects.
 
     Attributes
     ----------
     title : str
-        What the run was.
+        What it was.
     labels : array or LabelStore
-        The array that it wrote into.
-    records : dict of int to ObjectRecord
-        The objects as they were.
-    after : dict of int to ObjectRecord
-        The objects as they were when the run was taken back.
+        The array that was written into.
+    before, after : dict of int to ObjectRecord
+        The objects that changed, as they were and as they became; one that was not there is left
+        out.
     changes : list of PlaneChange
         In the order of writing.
+    facts : dict of (int, int) to MaskFacts or None
+        By object and frame, what the masks measured before; while the step is taken back, what
+        they measured after.
     """
 
     title: str
     labels: LabelPixels
-    records: dict[int, ObjectRecord]
-    changes: list[PlaneChange] = field(default_factory=list)
+    before: dict[int, ObjectRecord] = field(default_factory=dict)
     after: dict[int, ObjectRecord] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.records = copied(self.records)
+    changes: list[PlaneChange] = field(default_factory=list)
+    facts: dict[tuple[int, int], MaskFacts | None] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
-        records = (*self.records.values(), *self.after.values())
-        scores = sum(len(record.scores) for record in records)
-        return sum(change.nbytes for change in self.changes) + scores * _SCORE_BYTES
+        records = (*self.before.values(), *self.after.values())
+        entries = sum(len(record.scores) for record in records) + len(self.facts)
+        return sum(change.nbytes for change in self.changes) + entries * _ENTRY_BYTES
 
-    def objects_changed(self, records: Mapping[int, ObjectRecord]) -> set[int]:
-        """The objects that the run made or changed, given what they are now."""
-        written = {label for change in self.changes for label in (change.before, change.after)}
-        return (written | (records.keys() ^ self.records.keys())) - {0}
+    @property
+    def written(self) -> set[int]:
+        """The objects whose pixels it gave or took."""
+        return {label for change in self.changes for label in (change.before, change.after)} - {0}
+
+    @property
+    def deleted(self) -> set[int]:
+        """The objects that it deleted."""
+        return self.before.keys() - self.after.keys()
+
+    def compare(
+        self, before: Mapping[int, ObjectRecord], after: Mapping[int, ObjectRecord]
+    ) -> None:
+        """Keep the objects that differ."""
+        differ = {i for i in before.keys() | after.keys() if before.get(i) != after.get(i)}
+        self.before, self.after = (
+            copied({i: records[i] for i in differ & records.keys()}) for records in (before, after)
+        )
+
+    def take_back(self, records: dict[int, ObjectRecord], facts: Facts) -> None:
+        """Bring what is known of its objects to what it was before."""
+        _rebase(records, self.after, self.before)
+        self._swap(facts)
+
+    def do_again(self, records: dict[int, ObjectRecord], facts: Facts) -> None:
+        """Bring what is known of its objects to what it was after."""
+        _rebase(records, self.before, self.after)
+        self._swap(facts)
+
+    def measured(self, facts: Facts, object_id: int, frame: int, now: MaskFacts | None) -> None:
+        """A mask measures something else now."""
+        known = facts.setdefault(object_id, {})
+        self.facts.setdefault((object_id, frame), known.pop(frame, None))
+        if now is not None:
+            known[frame] = now
+
+    def _swap(self, facts: Facts) -> None:
+        for (object_id, frame), other in self.facts.items():
+            known = facts.setdefault(object_id, {})
+            self.facts[object_id, frame] = known.pop(frame, None)
+            if other is not None:
+                known[frame] = other
+
+
+def _rebase(
+    records: dict[int, ObjectRecord],
+    start: Mapping[int, ObjectRecord],
+    end: Mapping[int, ObjectRecord],
+) -> None:
+    """Make the change of some objects from `start` to `end`; others are not touched."""
+    for object_id in start.keys() | end.keys():
+        record = rebased(records.get(object_id), start.get(object_id), end.get(object_id))
+        if record is None:
+            records.pop(object_id, None)
+        else:
+            records |= copied({object_id: record})
 
 
 def copied(records: Mapping[int, ObjectRecord]) -> dict[int, ObjectRecord]:
@@ -136,53 +197,69 @@ def copied(records: Mapping[int, ObjectRecord]) -> dict[int, ObjectRecord]:
 
 
 class UndoStack:
-    """The last runs, and those that were taken back, within a budget of bytes."""
+    """The last steps, and those that were taken back, within a budget of bytes."""
 
     def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
         self._done: deque[UndoStep] = deque()
         self._undone: list[UndoStep] = []
+        self._held = 0  # bytes of what is done
         self._max_bytes = max_bytes
 
     def __len__(self) -> int:
         return len(self._done)
 
     def push(self, step: UndoStep) -> None:
-        """Keep a run; what was taken back before it is forgotten.
+        """Keep a step; what was taken back before it is forgotten.
 
         The oldest ones are dropped where the budget is exceeded.
         """
         self._undone.clear()
-        self._done.append(step)
-        while len(self._done) > 1 and sum(s.nbytes for s in self._done) > self._max_bytes:
-            self._done.popleft()
+        self._keep(step)
+        while len(self._done) > 1 and self._held > self._max_bytes:
+            self._held -= self._done.popleft().nbytes
 
     def forget(self, step: UndoStep) -> None:
-        """Drop a run that goes on: it is pushed again when it ends."""
-        if step in self._done:
-            self._done.remove(step)
+        """Drop a step: a run that goes on, and is pushed again when it ends."""
+        # Not by `==`: steps that look alike are others.
+        if any(step is done for done in self._done):
+            self._done = deque(done for done in self._done if done is not step)
+            self._held -= step.nbytes
 
-    def undo(self, records: Mapping[int, ObjectRecord]) -> UndoStep | None:
-        """The last run, to be taken back from these records; None where there is none."""
-        if not self._done:
-            return None
-        step = self._done.pop()
-        step.after = copied(records)
-        self._undone.append(step)
+    @property
+    def last(self) -> UndoStep | None:
+        """The step that is taken back next."""
+        return self._done[-1] if self._done else None
+
+    @property
+    def next(self) -> UndoStep | None:
+        """The step that is done again next."""
+        return self._undone[-1] if self._undone else None
+
+    def undo(self) -> UndoStep | None:
+        """The last step, to be taken back; None where there is none."""
+        step = self.last
+        if step is not None:
+            self._held -= step.nbytes
+            self._undone.append(self._done.pop())
         return step
 
     def redo(self) -> UndoStep | None:
-        """The run that was taken back last, to be done again; None where there is none."""
-        if not self._undone:
-            return None
-        self._done.append(self._undone.pop())
-        return self._done[-1]
+        """The step that was taken back last, to be done again; None where there is none."""
+        step = self.next
+        if step is not None:
+            self._keep(self._undone.pop())
+        return step
+
+    def _keep(self, step: UndoStep) -> None:
+        self._done.append(step)
+        self._held += step.nbytes
 
     @property
     def title(self) -> str:
-        """What the last run was; empty where there is none."""
-        return self._done[-1].title if self._done else ""
+        """What the last step was; empty where there is none."""
+        return "" if self.last is None else self.last.title
 
     @property
     def redo_title(self) -> str:
         """What was taken back last; empty where nothing was."""
-        return self._undone[-1].title if self._undone else ""
+        return "" if self.next is None else self.next.title

@@ -9,6 +9,7 @@ from typing import Literal
 from napari_sa2va.core.events import Failed, Finished, ObjectFound, Progress, Reasoning, Token
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.review import MaskFacts
+from napari_sa2va.widgets._geometry import StackGeometry
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,10 @@ class ObjectLost:
 
 @dataclass(frozen=True)
 class FramesChanged:
-    """The labels of frames changed as a whole."""
+    """The labels of frames changed as a whole; of `geometry` where it is not the run's."""
 
     frames: tuple[int, ...]
+    geometry: StackGeometry | None = None
 
 
 @dataclass(frozen=True)

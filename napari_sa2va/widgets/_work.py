@@ -56,7 +56,8 @@ class Work:
     writer : LabelsWriter
         Where masks go.
     records : dict of int to ObjectRecord
-        The objects as they were when the request began; a copy.
+        The objects of the stack as they were when the request began, but for what a person did to
+        them since.
     reserved : set of int
         Labels that no new object may have.
     """
@@ -84,7 +85,7 @@ class Work:
 
     def new_label(self) -> int:
         """The next label that is free."""
-        label = max((*self.records, *self.reserved), default=0) + 1
+        label = self.writer.free_label({*self.records, *self.reserved})
         self.reserved.add(label)
         return label
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,22 +19,19 @@ from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.review import MaskFacts
 from napari_sa2va.widgets import _requests as requests
 from napari_sa2va.widgets._geometry import StackGeometry
-from napari_sa2va.widgets._hand_edits import (
-    Stroke,
-    Strokes,
-    painted_frames,
-    take_up,
-    touched,
-    who_and_when,
-)
+from napari_sa2va.widgets._hand_edits import who_and_when
+from napari_sa2va.widgets._history import History
 from napari_sa2va.widgets._interruption import Interruption
+from napari_sa2va.widgets._label_blocks import free_label, largest_label
 from napari_sa2va.widgets._labels_writer import LabelsWriter
 from napari_sa2va.widgets._legs import Leg
 from napari_sa2va.widgets._measuring import Telling, labelled, measure, save_table
 from napari_sa2va.widgets._object_edits import check_parent, merged, split_at
 from napari_sa2va.widgets._object_labels import ObjectLabels
+from napari_sa2va.widgets._painting import Painting
 from napari_sa2va.widgets._prompt_layers import described
 from napari_sa2va.widgets._redraw import Redraw
+from napari_sa2va.widgets._remeasuring import joined
 from napari_sa2va.widgets._restoring import restored_objects
 from napari_sa2va.widgets._runner import Runner
 from napari_sa2va.widgets._sent import Sent
@@ -92,8 +90,10 @@ class Workbench(QObject):
         Masks of these objects in these frames were written.
     recolored
         The objects have other colours now.
-    frames_painted : set of int
-        The user painted in the labels of these frames.
+    frames_painted : (StackGeometry, set of int)
+        The user painted in the labels of these frames of this stack.
+    deleted, returned : set of int
+        These objects were deleted by somebody; they are there again.
     restored : SessionFile
         The objects of a session are there again.
     measured : dict
@@ -126,7 +126,9 @@ class Workbench(QObject):
     label_selected = Signal(int)
     masks_changed = Signal(object)
     recolored = Signal()
-    frames_painted = Signal(object)
+    frames_painted = Signal(object, object)
+    deleted = Signal(object)
+    returned = Signal(object)
     restored = Signal(object)
     measured = Signal(object)
     told = Signal(str)
@@ -140,12 +142,11 @@ class Workbench(QObject):
         self._viewer = viewer
         self.sessions = sessions
         self.runner = Runner(self)
-        self.undo_stack = UndoStack()
+        self.history = History()
         self.objects: ObjectLabels | None = None
         self.facts: dict[int, dict[int, MaskFacts]] = {}
         self._masks: set[tuple[int, int]] = set()
         self._geometry: StackGeometry | None = None
-        self._step: UndoStep | None = None
         self._writer: LabelsWriter | None = None
         self._request: Iterator[Update] | None = None
         self._why: Interrupted | None = None
@@ -153,19 +154,28 @@ class Workbench(QObject):
         self._prompts: list[dict[str, Any]] = []
         self._redraw = Redraw(viewer, self)
         self._progress: Progress | None = None
-        self._strokes = Strokes(self)
+        self._painting = Painting(self)
         self.keep: Callable[[Iterator[Update]], Iterator[Update]] = lambda request: request
         self.restoring: SessionFile | None = None
 
-        self._strokes.painted.connect(self._on_painted)
         self._redraw.due.connect(self._show)
         self.runner.updated.connect(self._on_update)
         self.runner.stopped.connect(self._on_stopped)
 
     @property
     def records(self) -> dict[int, ObjectRecord]:
-        """The objects of the image."""
+        """The objects of the stack that is worked on; an image may have others elsewhere."""
+        place = [] if self._geometry is None else self._geometry.place
+        return {label: record for label, record in self._all.items() if record.is_at(place)}
+
+    @property
+    def _all(self) -> dict[int, ObjectRecord]:
         return {} if self.objects is None else self.objects.records
+
+    @property
+    def undo_stack(self) -> UndoStack:
+        """What can be taken back, and done again."""
+        return self.history.stack
 
     @property
     def geometry(self) -> StackGeometry | None:
@@ -176,14 +186,26 @@ class Workbench(QObject):
         """Take up the objects of an image."""
         if self.runner.is_running:
             return
-        self._geometry = None if geometry is None else geometry.whole
+        before, self._geometry = self._geometry, None if geometry is None else geometry.whole
         if image is None or self.objects is None or not self.objects.belongs_to(image):
             self.objects = None if image is None else ObjectLabels(self._viewer, image)
-            self.undo_stack = UndoStack()
+            self.history = History()
+            self._painting.forget()
             self.give_up()
             self.facts = {}
             self._watch_layer()
             self.objects_changed.emit()
+        elif before is None or geometry is None or before.place != geometry.place:
+            self.objects_changed.emit()  # those of another stack
+
+    def free_label(self, taken: Iterable[int] = ()) -> int:
+        """The id of a new object, none of those taken. Raises InputError where there is none."""
+        labels = self.needed_objects().array
+        return free_label(labels, {*taken, *self._all})
+
+    def is_elsewhere(self, object_id: int) -> bool:
+        """Whether an object belongs to another stack of the image."""
+        return object_id in self._all and object_id not in self.records
 
     def segment(
         self,
@@ -195,11 +217,11 @@ class Workbench(QObject):
     ) -> None:
         """Segment in the frame where the viewer stands; by `instances`, piece by piece."""
         self._check_unlocked(*prompts)
+        self._check_possible(*prompts)
         work = self._begin("Segment", sent, reserved | set(prompts))
         self._note(sent)
         for label, given in prompts.items():
-            record = self.records.setdefault(label, ObjectRecord(label))
-            record.prompts += described(given, sent.frame)
+            self._record(label).prompts += described(given, sent.frame)
         how = (sent.closely, instances)
         self._run(requests.segment(work, sent.frame, said, prompts, *how))
 
@@ -256,19 +278,20 @@ class Workbench(QObject):
         """Erase all objects; it can be undone."""
         work = self._begin("Clear objects", _whole(sent))
         for label in [label for label, record in self.records.items() if not record.locked]:
-            del self.records[label]
-            self.facts.pop(label, None)
+            self._drop(label)
         self._run(requests.clear(work))
 
     def set_phrases(self, object_id: int, phrases: Iterable[str]) -> None:
         """Refer to an object by these phrases, the first its own."""
-        self.records[object_id].set_phrases(phrases)
-        self._publish()
+        with self.edit(f"Phrases of object {object_id}", object_id):
+            self.records[object_id].set_phrases(phrases)
+        self.publish()
 
     def judge(self, object_id: int, expression: str, fits: bool) -> None:
         """Take note whether a person finds that an expression fits an object's masks."""
-        self.records[object_id].judge(expression, fits, *who_and_when())
-        self._publish()
+        with self.edit(f"Judgement on object {object_id}", object_id):
+            self.records[object_id].judge(expression, fits, *who_and_when())
+        self.publish()
 
     def run(self, title: str, request: Iterator[Update]) -> None:
         """Run what reads the labels and changes nothing in them."""
@@ -283,45 +306,61 @@ class Workbench(QObject):
         self._run(requests.reject(work, object_id, frame))
 
     def undo(self) -> None:
-        """Take back the last run."""
-        step = self.undo_stack.undo(self.records)
-        if step is None or self.objects is None:
-            return
-        changed = step.objects_changed(self.records)
-        for label in changed:
-            self.facts.pop(label, None)
-        self.objects.records = copied(step.records)
-        self.started.emit(f"Undo: {step.title}")
-        self._run(requests.undo(self.sessions, step, changed))
+        """Take back the last step: what a run, or the user, did."""
+        possible = self.objects is not None and not self.runner.is_running
+        step = self.undo_stack.undo() if possible else None
+        if step is not None:
+            self.take_back(step)
+            self.started.emit(f"Undo: {step.title}")
+            self._run(requests.undo(self.sessions, step))
 
     def redo(self) -> None:
         """Do again what was taken back last."""
-        step = self.undo_stack.redo()
-        if step is None or self.objects is None:
-            return
-        self.objects.records = copied(step.after)
-        changed = step.objects_changed(self.records)
-        for label in changed:
-            self.facts.pop(label, None)
-        self.started.emit(f"Redo: {step.title}")
-        self._run(requests.redo(self.sessions, step, changed))
+        possible = self.objects is not None and not self.runner.is_running
+        step = self.undo_stack.redo() if possible else None
+        if step is not None:
+            self.do_again(step)
+            self.started.emit(f"Redo: {step.title}")
+            self._run(requests.redo(self.sessions, step))
+
+    def take_back(self, step: UndoStep) -> None:
+        """Forget what is known by a step; its pixels are another matter."""
+        self._painting.drop(*step.facts)
+        step.take_back(self._all, self.facts)
+        self._masks |= step.facts.keys()
+        if step.deleted:
+            self.returned.emit(step.deleted)
+
+    def do_again(self, step: UndoStep) -> None:
+        """Know again what `take_back` forgot."""
+        self._painting.drop(*step.facts)
+        step.do_again(self._all, self.facts)
+        self._masks |= step.facts.keys()
+        if step.deleted:
+            self.deleted.emit(step.deleted)
 
     def delete(self, sent: Sent, object_id: int) -> None:
         """Delete an object."""
         self._check_unlocked(object_id)
         work = self._begin(f"Delete object {object_id}", _whole(sent))
-        record = self.records.pop(object_id)
-        self.facts.pop(object_id, None)
+        record = self._drop(object_id)
         self._run(requests.delete(work, object_id, record.scores))
+
+    def _drop(self, object_id: int) -> ObjectRecord:
+        """An object is there no more."""
+        for frame in tuple(self.facts.get(object_id, ())):
+            self._measure(object_id, frame, None)
+        return self._all.pop(object_id)
 
     def merge(self, sent: Sent, object_id: int, other: int) -> None:
         """Let one object have the masks of another, too."""
         self._check_unlocked(object_id, other)
         work = self._begin(f"Merge objects {object_id} and {other}", _whole(sent))
-        gone = self.records.pop(other)
-        self.records[object_id] = merged(self.records[object_id], gone)
-        for label in (object_id, other):
-            self.facts.pop(label, None)
+        for frame, facts in tuple(self.facts.get(other, {}).items()):
+            own = self.facts.get(object_id, {}).get(frame)
+            self._measure(object_id, frame, joined(own, facts))
+        gone = self._drop(other)
+        self._all[object_id] = merged(self._all[object_id], gone)
         self._run(requests.relabel(work, other, object_id, gone.scores))
 
     def split(self, sent: Sent, object_id: int, frame: int, new: int) -> None:
@@ -334,21 +373,26 @@ class Workbench(QObject):
                 "Go to the first frame in which it is another object.",
             )
         work = self._begin(f"Split object {object_id}", _whole(sent))
-        self.records[object_id], self.records[new] = before, after
-        self.facts[new] = {
-            at: fact for at, fact in self.facts.pop(object_id, {}).items() if at >= frame
-        }
+        self._all[object_id], self._all[new] = before, after
+        for at, facts in tuple(self.facts.get(object_id, {}).items()):
+            if at >= frame:
+                self._measure(new, at, facts)
+                self._measure(object_id, at, None)
         self._run(requests.relabel(work, object_id, new, after.scores))
 
     def change(self, object_id: int, field: str, value: object) -> None:
         """Give a field of an object's record another value; it can be undone."""
         if self.objects is None or getattr(self.records[object_id], field) == value:
             return
-        if field != "hidden":  # how it is looked at is no step
-            title = f"{_FIELDS[field]} of object {object_id}"
-            self.undo_stack.push(UndoStep(title, self.objects.array, self.records))
-        setattr(self.records[object_id], field, value)
-        self._publish()
+        title = f"{_FIELDS[field]} of object {object_id}" if field in _FIELDS else ""
+        with self.edit(title, object_id):
+            setattr(self.records[object_id], field, value)
+        self.publish()
+
+    def edit(self, title: str, *object_ids: int) -> AbstractContextManager[UndoStep]:
+        """What is done within to these objects is one step; none where it has no title."""
+        labels = self.needed_objects().array
+        return self.history.edit(title, labels, self._all, object_ids)
 
     def set_parent(self, object_id: int, parent: int) -> None:
         """Take note that an object came from another one by division; from none where it is 0."""
@@ -357,22 +401,24 @@ class Workbench(QObject):
 
     def verify(self, object_id: int, frame: int, verified: bool) -> None:
         """Take note that a person confirmed an object's mask in a frame, or no longer does."""
-        record = self.records[object_id]
-        if verified:
-            record.verify(frame, *who_and_when())
-        else:
-            record.unverify(frame)
-        self._publish()
+        said = "right" if verified else "not verified"
+        with self.edit(f"Mask of object {object_id} in frame {frame} is {said}", object_id):
+            record = self.records[object_id]
+            if verified:
+                record.verify(frame, *who_and_when())
+            else:
+                record.unverify(frame)
+        self.publish()
 
     def go_on(self) -> None:
         """Go on with what was interrupted; with the backend made anew, where that is the remedy."""
         held = self.interruption
         if held is None:
             return
-        self.undo_stack.forget(held.step)
-        self._step, self._writer, self._prompts = held.step, held.writer, held.prompts
+        self.history.go_on(held.step)
+        self._writer, self._prompts = held.writer, held.prompts
         for label, record in held.records.items():
-            self.records.setdefault(label, record)  # those that had no mask yet
+            self._all.setdefault(label, record)  # those that had no mask yet
         self.started.emit(held.step.title)
         anew = held.why.remedy == "restart"
         self._start(requests.going_on(self.sessions, held.request, anew=anew))
@@ -397,6 +443,7 @@ class Workbench(QObject):
         Calls nothing of Qt: the Qt side of this object may be gone.
         """
         self.runner.cancel()
+        self._painting.end()
         self.sessions.end()
 
     def _check_unlocked(self, *object_ids: int) -> None:
@@ -406,16 +453,45 @@ class Workbench(QObject):
                 f"Object {', '.join(map(str, locked))} is locked.", "Unlock it in the list first."
             )
 
-    def _begin(self, title: str, sent: Sent, reserved: set[int] = frozenset()) -> Work:
-        self.look_at(sent.image, sent.geometry)
+    def _check_possible(self, *object_ids: int) -> None:
+        """Raise InputError where the stack that is worked on cannot have these objects."""
+        most = largest_label(self.needed_objects().array)
+        for object_id in object_ids:
+            if object_id > most:
+                raise InputError(
+                    f"Object {object_id} is too many: these labels hold ids up to {most}.",
+                    "Choose a smaller one.",
+                )
+            if self.is_elsewhere(object_id):
+                raise InputError(self.where(object_id), "Go there, or begin a new object.")
+
+    def where(self, object_id: int) -> str:
+        """Where an object of another stack is, in words."""
+        names = self.needed_objects().image.axis_labels
+        place = enumerate(self._all[object_id].place)
+        at = ", ".join(f"axis {names[axis]} at {index}" for axis, index in place if index >= 0)
+        return f"Object {object_id} is an object of another stack ({at or 'along another axis'})."
+
+    def needed_objects(self) -> ObjectLabels:
+        """The objects of the image. Raises InputError where there is no image."""
         if self.objects is None:
             raise InputError("There is no image.", "Open one first.")
+        return self.objects
+
+    def _record(self, object_id: int) -> ObjectRecord:
+        """An object of the stack that is worked on; made if there is none."""
+        place = [] if self._geometry is None else self._geometry.place
+        return self._all.setdefault(object_id, ObjectRecord(object_id, place=place))
+
+    def _begin(self, title: str, sent: Sent, reserved: Iterable[int] = ()) -> Work:
+        self.look_at(sent.image, sent.geometry)
+        array = self.needed_objects().array
         self._prompts = []
-        array = self.objects.array
-        self._step = UndoStep(title, array, self.records)
-        self._writer = LabelsWriter(array, sent.geometry, self._step)
+        step = self.history.begin(title, array, self.records, sent.geometry.place)
+        self._writer = LabelsWriter(array, sent.geometry, step)
         self.started.emit(title)
-        return Work(self.sessions, sent.frames, self._writer, self._step.records, set(reserved))
+        taken = {*reserved, *self._all}
+        return Work(self.sessions, sent.frames, self._writer, self.history.before, taken)
 
     def _note(self, sent: Sent) -> None:
         if self.objects is not None:
@@ -443,13 +519,15 @@ class Workbench(QObject):
             case ObjectFound():
                 self._on_found(update)
             case MaskWritten(frame, object_id, score, facts):
-                self.records.setdefault(object_id, ObjectRecord(object_id)).scores[frame] = score
+                record = self._record(object_id)
+                record.scores[frame] = score
+                record.unverify(frame)  # nobody has seen this mask
                 self._measure(object_id, frame, facts)
                 self._redraw.soon(frame)
             case ObjectLost(object_id, frame):
                 self.lost.emit(object_id, frame)
             case SameObject(object_id, known_as):
-                found, known = self.records.pop(object_id, None), self.records.get(known_as)
+                found, known = self._all.pop(object_id, None), self._all.get(known_as)
                 for phrase in found.phrases if found and known else ():
                     known.call(phrase)
                 self.object_known.emit(object_id, known_as)
@@ -472,14 +550,14 @@ class Workbench(QObject):
                 show_error(f"{message} {hint}".strip())
 
     def _measure(self, object_id: int, frame: int, facts: MaskFacts | None) -> None:
+        """A run gave a mask, which measures this."""
         self._masks.add((object_id, frame))
-        known = self.facts.setdefault(object_id, {})
-        known.pop(frame, None)
-        if facts is not None:
-            known[frame] = facts
+        self._painting.drop((object_id, frame))
+        if self.history.step is not None:
+            self.history.step.measured(self.facts, object_id, frame, facts)
 
     def _on_found(self, found: ObjectFound) -> None:
-        record = self.records.setdefault(found.object_id, ObjectRecord(found.object_id))
+        record = self._record(found.object_id)
         for phrase in (found.phrase, *_descriptions(self._prompts)):
             record.call(phrase)
         record.prompts += self._prompts
@@ -488,7 +566,7 @@ class Workbench(QObject):
         self._redraw.soon()
 
     def _on_stopped(self, outcome: str) -> None:
-        step, writer, why = self._step, self._writer, self._why
+        step, writer, why = self.history.step, self._writer, self._why
         if outcome == "interrupted" and step and writer and why and self._request:
             records = copied(self.records)
             self.interruption = Interruption(
@@ -496,9 +574,9 @@ class Workbench(QObject):
             )
         if step is not None:
             self._finish(step)
-        self._step = self._writer = self._request = None
+        self._writer = self._request = None
         self._show()
-        self._publish()
+        self.publish()
         if self.restoring is not None:
             self._finish_restoring(outcome)
         self.stopped.emit(outcome)
@@ -519,13 +597,16 @@ class Workbench(QObject):
 
     def _finish(self, step: UndoStep) -> None:
         """Keep what the run did as one step; objects that got no mask are not kept."""
-        for label, record in list(self.records.items()):
-            if label not in step.records and not record.scores:
-                del self.records[label]
-        for label in step.objects_changed(self.records) & self.records.keys():
-            self.records[label].model = self.sessions.info.model
-        if step.changes or step.records != self.records:
-            self.undo_stack.push(step)
+        before = self.history.before
+        for label, record in self.records.items():
+            if label not in before and not record.scores:
+                del self._all[label]
+        records = self.records
+        for label in (step.written | (records.keys() - before.keys())) & records.keys():
+            records[label].model = self.sessions.info.model
+        self.history.finish(records)
+        if step.deleted:
+            self.deleted.emit(step.deleted)
         hidden = [] if self._writer is None else self._writer.hidden
         if hidden:
             show_warning(
@@ -547,7 +628,8 @@ class Workbench(QObject):
         if masks:
             self.masks_changed.emit(masks)
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
+        """Bring what is known of the objects to their layer, and to all that show it."""
         if self.objects is not None:
             info = self.sessions.info
             self.objects.publish(info.model, dtype=info.dtype, revision=info.revision)
@@ -562,26 +644,9 @@ class Workbench(QObject):
     def _watch_layer(self) -> None:
         layer = None if self.objects is None else self.objects.layer
         if layer is not None:
-            self._strokes.watch(layer)
+            self._painting.watch(layer)
             layer.events.selected_label.connect(self._on_selected_label)
             layer.events.colormap.connect(self._on_colormap)
-
-    def _on_painted(self, strokes: list[Stroke]) -> None:
-        objects = self.objects
-        if objects is not None and self._geometry is not None:
-            if locked := touched(strokes) & {i for i, r in objects.records.items() if r.locked}:
-                objects.layer.undo()
-                show_warning(
-                    f"Object {', '.join(map(str, sorted(locked)))} is locked: what was painted is "
-                    "taken back. Unlock it in the list to change it."
-                )
-                return
-            painted = take_up(strokes, objects.array, self._geometry, objects.records)
-            self.frames_painted.emit(painted_frames(strokes, self._geometry))
-            for label in painted:
-                self.facts.pop(label, None)
-            self.sessions.forget(painted)
-            self._publish()
 
     def _on_selected_label(self, event: Event) -> None:
         if self.objects is not None and event.source is self.objects.layer:

@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.review import MaskFacts, doubt, measure, next_doubt, overlap
@@ -110,7 +113,8 @@ def test_what_is_doubtful(score, now, why):
 
 
 def test_the_next_doubt_goes_through_objects_of_a_frame_and_then_on():
-    doubtful = {1: [3, 8], 2: [3], 5: [1]}
+    frames = {1: [3, 8], 2: [3], 5: [1]}
+    doubtful = {label: np.isin(np.arange(9), marked) for label, marked in frames.items()}
     seen = []
     place = (None, 0)
     while (following := next_doubt(doubtful, *place, 1)) is not None:
@@ -121,3 +125,16 @@ def test_the_next_doubt_goes_through_objects_of_a_frame_and_then_on():
     assert next_doubt(doubtful, None, 3, -1) == (2, 3)
     assert next_doubt(doubtful, 5, 1, -1) is None
     assert next_doubt({}, 1, 0, 1) is None
+
+
+marks = st.dictionaries(st.integers(1, 4), arrays(bool, 6), max_size=4)
+
+
+@given(doubtful=marks, object_id=st.none() | st.integers(1, 4), frame=st.integers(0, 5))
+def test_the_next_doubt_is_the_nearest_place(doubtful, object_id, frame) -> None:
+    numbered = ((label, np.flatnonzero(found)) for label, found in doubtful.items())
+    places = sorted((int(at), label) for label, found in numbered for at in found)
+    after = [it for it in places if it > (frame, object_id or 0)]
+    before = [it for it in places if it < (frame, object_id or 9)]
+    assert next_doubt(doubtful, object_id, frame, 1) == (after[0][::-1] if after else None)
+    assert next_doubt(doubtful, object_id, frame, -1) == (before[-1][::-1] if before else None)

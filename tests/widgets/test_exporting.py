@@ -194,6 +194,20 @@ def test_foreign_labels_of_four_axes_are_taken_where_the_sliders_stand() -> None
     np.testing.assert_array_equal(stack.planes(3)[0], data[1, 3].T)
 
 
+def test_images_are_exported_on_the_background_that_they_were_sent_on(dock, stack, run) -> None:
+    widget = dock(stack, opacity=0.5)
+    viewer = widget._viewer
+    viewer.theme = "light"
+    widget.prompts.text.setText("bright things")
+    sent = widget.picker.sent().frames
+    run(widget, widget.segment)
+    assert sent.frame(0).min() > 100, "white shines through"
+    viewer.theme = "dark"
+    exported = layer_as_stack(viewer, labels_of(widget), 0).images
+    np.testing.assert_array_equal(exported.frame(0), sent.frame(0))
+    assert widget.picker.sent().frames.frame(0).min() == 0
+
+
 def check_looks(exporting, qtbot, artifacts) -> None:
     """No text is cut in either theme, and everything says what it does."""
     window = exporting.exporting.window

@@ -24,12 +24,26 @@ def gray(viewer: ViewerModel, data: Any, **options: Any) -> None:
     viewer.add_image(data, colormap="gray", **options)
 
 
-def test_an_rgb_layer_alone_passes_through_untouched() -> None:
+def test_opaque_8_bit_rgb_alone_passes_through_untouched() -> None:
     movie = np.random.default_rng(0).integers(0, 255, (3, 5, 7, 3), np.uint8)
     viewer = ViewerModel()
-    viewer.add_image(movie, rgb=True, opacity=0.5)
+    viewer.add_image(movie, rgb=True)
     assert frames_of(viewer).shape == (3, 5, 7)
     assert np.array_equal(frames_of(viewer).frame(2), movie[2])
+    viewer.layers[0].opacity = 0.5
+    assert np.abs(frames_of(viewer).frame(2) - movie[2] / 2).max() <= 1
+
+
+def test_layers_lie_on_the_canvas_background() -> None:
+    viewer = ViewerModel()
+    viewer.theme = "light"
+    gray(viewer, np.zeros((2, 4, 4), np.uint8), contrast_limits=(0, 255), opacity=0.4)
+    seen = frames_of(viewer)
+    assert seen.frame(0)[0, 0].tolist() == [153] * 3
+    assert seen.mapping["background"] == [255] * 3
+    viewer.theme = "dark"
+    assert frames_of(viewer).frame(0)[0, 0].tolist() == [0] * 3
+    assert frames_of(viewer).key != seen.key
 
 
 def test_contrast_limits_and_gamma_are_applied() -> None:

@@ -113,8 +113,8 @@ def test_the_undo_stack_drops_the_oldest_runs() -> None:
         LabelsWriter(labels, geometry, step).write(Mask(0, ord(name), box(0, 0, 4, 8, (20, 20)), 1))
         labels[:] = 0
         stack.push(step)
-    assert [stack.undo({}).title for _ in range(len(stack))] == ["c"]
-    assert stack.undo({}) is None
+    assert [stack.undo().title for _ in range(len(stack))] == ["c"]
+    assert stack.undo() is None
     assert (stack.title, stack.redo_title) == ("", "c")
     assert stack.redo().title == "c"
     assert stack.redo() is None

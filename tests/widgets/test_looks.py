@@ -63,6 +63,22 @@ def test_no_text_is_cut(busy_dock, qtbot, artifacts, theme) -> None:
     viewer.window.screenshot(str(artifacts / f"viewer-{theme}.png"), flash=False)
 
 
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_panels_below_the_canvas_fit_a_small_screen(busy_dock, qtbot, artifacts, theme) -> None:
+    widget = busy_dock
+    window = widget.window()
+    widget._viewer.theme = theme
+    window.resize(1280, 800)
+    for name, panels in (("review", widget.reviewing), ("expressions", widget.expressing)):
+        panel = panels.open()
+        qtbot.wait(200)
+        assert (window.width(), window.height()) == (1280, 800), name
+        assert not [shown(child) for child in panel.findChildren(QWidget) if is_cut(child)]
+        picture = artifacts / f"small-{name}-{theme}.png"
+        widget._viewer.window.screenshot(str(picture), flash=False)
+        panel.parent().close()
+
+
 _SCALED = """
     import sys
     import napari

@@ -79,13 +79,14 @@ def test_objects_from_the_list_are_changed(dock, stack, run, qtbot, notes) -> No
     click(widget, (5, 28, 56))
     run(widget, widget.segment)
     run(widget, lambda: widget.propagate("both"))
+    records = widget.workbench.records
     ids = sorted(records)
     assert len(ids) >= 3
     assert {record.first_frame for record in records.values()} <= {0, 5}
 
     # A class, with those that are used already offered.
     assert model.setData(index(widget, 1, "Class"), " mitotic ")
-    assert records[1].category == "mitotic"
+    assert widget.workbench.records[1].category == "mitotic"
     delegate = ClassDelegate(widget.table)
     option = QStyleOptionViewItem()
     editor = delegate.createEditor(widget.table, option, index(widget, 2, "Class"))
@@ -95,7 +96,7 @@ def test_objects_from_the_list_are_changed(dock, stack, run, qtbot, notes) -> No
     features = layer.features.set_index("index")
     assert features["class"][1] == "mitotic"
     assert layer_stack(layer).record(1).category == "mitotic"
-    assert widget.runs.undo.toolTip() == "Undo: Class of object 1"
+    assert widget.runs.undo.toolTip() == "Undo: Class of object 1 (Shift+Z)"
     run(widget, widget.runs.undo.click)
     assert widget.workbench.records[1].category == ""
     run(widget, widget.runs.redo.click)

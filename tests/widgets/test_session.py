@@ -127,6 +127,46 @@ def test_all_comes_back_tomorrow(open_movie, movie, run, qtbot, backend, saved) 
     assert again.autosave.path == path
 
 
+def test_what_is_sent_and_what_was_thought_come_back(open_movie, movie, run, backend) -> None:
+    widget = open_movie()
+    widget.picker.auto_contrast.setChecked(True)
+    backend.reasoning = "Let me look at the dots."
+    run(widget, lambda: widget.ask("What is it?"))
+    key, mapping = widget.picker.sent().frames.key, widget.workbench.objects.sent
+    assert widget.chat.messages[1].reasoning == backend.reasoning
+    messages = widget.chat.messages
+    close(widget)
+    again = next_day(widget, backend)
+    run(again, lambda: again.reopen(movie.with_name(f"movie.tif{SUFFIX}")))
+    assert again.picker.auto_contrast.isChecked()
+    assert again.picker.sent().frames.mapping["layers"] == mapping[-1]["layers"]
+    assert again.picker.sent().frames.key[2][1:] == key[2][1:], "all but which array it is"
+    assert again.chat.messages == messages
+    assert labels_of(again).metadata["sa2va"]["sent"] == mapping
+
+
+def test_a_session_of_before_opens(open_movie, movie, run, backend, notes) -> None:
+    """As the first version wrote them: no auto contrast, no place, no reasoning, nothing sent."""
+    widget = open_movie()
+    run(widget, lambda: widget.ask("What is it?"))
+    close(widget)
+    path = movie.with_name(f"movie.tif{SUFFIX}")
+    file = SessionFile(path)
+    choices, chat = file.section("choices"), file.section("chat")
+    for name in ("auto_contrast", "place"):
+        del choices[name]
+    for message in chat:
+        del message["reasoning"], message["is_open"]
+    file.put_sections({"choices": choices, "chat": chat})
+    file._database.execute("DELETE FROM sections WHERE name = 'sent'")
+    file.close()
+    again = next_day(widget, backend)
+    assert run(again, lambda: again.reopen(path)) == "done"
+    assert again.chat.messages == widget.chat.messages
+    assert not again.picker.auto_contrast.isChecked()
+    assert not notes
+
+
 def next_day(widget, backend):
     """The same viewer on the next day: nothing is in it."""
     widget._viewer.layers.clear()
