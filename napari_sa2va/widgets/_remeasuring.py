@@ -93,4 +93,13 @@ def joined(one: MaskFacts | None, other: MaskFacts | None) -> MaskFacts | None:
         return one or other
     area = one.area + other.area
     y, x = ((a * one.area + b * other.area) / area for a, b in ((one.y, other.y), (one.x, other.x)))
-    return MaskFacts(area, y, x, one.share + other.share)
+    parts = [(it.area / area, it, it.y - y, it.x - x) for it in (one, other)]
+    return MaskFacts(
+        area,
+        y,
+        x,
+        one.share + other.share,
+        yy=sum(weight * (it.yy + down**2) for weight, it, down, _ in parts),
+        yx=sum(weight * (it.yx + down * across) for weight, it, down, across in parts),
+        xx=sum(weight * (it.xx + across**2) for weight, it, _, across in parts),
+    )
