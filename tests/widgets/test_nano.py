@@ -11,6 +11,7 @@ from qtpy.QtCore import Qt, QUrl
 import napari_sa2va
 from napari_sa2va import sample_data
 from napari_sa2va.core.options import LoadOptions
+from tests.widgets.test_korean import compose, phrases_in, shown_in
 from tests.widgets.test_segmenting import click, draw_box, labels_of
 
 WEIGHTS = Path(napari_sa2va.__file__).parent / "models" / "nano" / "model.safetensors"
@@ -67,6 +68,21 @@ def test_say_it(widget, shapes, run, qtbot) -> None:
     truth = shapes.labels == true_id(shapes, "the blue square")
     assert run(widget, lambda: widget.propagate("both"), 120_000) == "done"
     assert overlap(widget, 1, truth) > 0.5
+
+
+def test_say_it_in_korean(widget, shapes, run, qtbot, artifacts) -> None:
+    compose(widget.prompts.text, "파란 사각형")
+    press = lambda line: qtbot.keyClick(line, Qt.Key.Key_Return)  # noqa: E731
+    assert run(widget, lambda: press(widget.prompts.text), 120_000) == "done"
+    assert "파란 사각형" in phrases_in(widget)
+    found, blue = labels_of(widget).data[0] == 1, true_id(shapes, "the blue square")
+    truth = shapes.labels[0] == blue
+    assert (found & truth).sum() / (found | truth).sum() > 0.5
+    compose(widget.chat.input, "빨간 원은 어디에 있나요?")
+    assert run(widget, lambda: press(widget.chat.input), 120_000) == "done"
+    assert "빨간 원은 어디에 있나요?" in shown_in(widget)
+    assert widget.chat.messages[1].text
+    widget.grab().save(str(artifacts / "korean-nano.png"))
 
 
 def test_click_it_and_follow_it_both_ways(widget, shapes, run) -> None:
