@@ -81,6 +81,12 @@ def _training(logs: Path | None, images: Path) -> Iterator[str]:
             "It started from the weights of `{checkpoint}` (sha256 {weights_sha256}), "
             "whose own training is not in this table."
         ).format(**start)
+    if start and start.get("back"):
+        yield (
+            f"In the end its weights were moved {start['back']:.0%} of the way back to those "
+            "(arXiv 2109.01903): what training makes better mostly stays so, and what it forgets "
+            "mostly comes back."
+        )
     yield "By `python -m napari_sa2va.training.train`, in stages:"
     rows = [
         (

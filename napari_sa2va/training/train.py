@@ -36,7 +36,7 @@ from napari_sa2va.training.optimisation import load_heads, rank, resume_file, ru
 from napari_sa2va.training.recipe import MINUTES, STAGES, build_source, build_stage
 from napari_sa2va.training.stage import Source
 from napari_sa2va.training.tokenizer import build_tokenizer, template_corpus, write_tokenizer
-from napari_sa2va.training.warm_start import warm_start
+from napari_sa2va.training.warm_start import move_back, warm_start
 
 _log = logging.getLogger(__name__)
 
@@ -56,13 +56,15 @@ def main(options: Sequence[str] | None = None) -> None:
     tokenizer = _tokenizer(out)
     model = assemble(out, arguments.seed, arguments.init, arguments.init_parts).to(device)
     if rank() == 0 and arguments.init:
-        note_start(out, arguments.init)
+        note_start(out, arguments.init, arguments.back)
     nuclei = read_nuclei(arguments.nuclei, held_out=False) if arguments.nuclei else []
     for name in arguments.stages:
         if (out / f"{name}.safetensors").exists():
             continue
         _train(name, model, tokenizer, nuclei, arguments)
     if rank() == 0 and all((out / f"{name}.safetensors").exists() for name in STAGES):
+        if arguments.back:
+            move_back(model, arguments.init, arguments.back)
         write_checkpoint(model.cpu(), out / "checkpoint", tokenizer)
         _report(arguments)
 
@@ -113,6 +115,13 @@ def _arguments(options: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME",
         help="take only weights whose names begin so, such as grounding.",
     )
+    parser.add_argument(
+        "--back",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="move the trained weights by this share of the way back to those of --init",
+    )
     parser.add_argument("--minutes", type=float, default=1.0, help="factor on each stage's time")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--stages", nargs="+", default=STAGES, choices=STAGES)
@@ -129,7 +138,10 @@ def _arguments(options: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=0, help="processes that draw (0: none)")
-    return parser.parse_args(options)
+    arguments = parser.parse_args(options)
+    if arguments.back and arguments.init is None:
+        parser.error("--back needs --init: there is nothing to go back to")
+    return arguments
 
 
 def _tokenizer(out: Path) -> Tokenizer:

@@ -27,7 +27,7 @@ from napari_sa2va.training.scenes import draw_scene
 from napari_sa2va.training.seeing import Looker
 from napari_sa2va.training.speaking import Speaker
 from napari_sa2va.training.stage import SceneSource, Stage
-from napari_sa2va.training.warm_start import warm_start
+from napari_sa2va.training.warm_start import move_back, warm_start
 from napari_sa2va.training.zooming import window
 
 NANO = Path(napari_sa2va.__file__).parent / "models" / "nano"
@@ -202,3 +202,16 @@ def test_what_a_checkpoint_lacks_starts_anew_and_is_named() -> None:
     kept = load_model(nano).state_dict()[f"grounding.{same}"]
     torch.testing.assert_close(model.grounding.get_parameter(same), kept)
     assert warm_start(build_model(config, grounding), nano, [""], same_words=True) == []
+
+
+def test_trained_weights_are_moved_back_to_their_start() -> None:
+    nano = find_model("nano")
+    model = load_model(nano)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 1
+    move_back(model, nano, 0.25)
+    start = load_model(nano).state_dict()
+    moved = {name: value - start[name] for name, value in model.named_parameters()}
+    for name, way in moved.items():
+        torch.testing.assert_close(way, torch.full_like(way, 0.75), msg=name)
