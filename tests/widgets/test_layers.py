@@ -179,5 +179,9 @@ def test_frames_not_shown_are_not_redrawn(dock, stack, run, backend, monkeypatch
     monkeypatch.setattr(layer, "refresh", count)
     backend.delay = 0.03  # so slow that each frame could be drawn
     run(widget, lambda: widget.propagate("forward"))
+    assert not drawn  # what was clicked stays
+    widget._viewer.dims.set_current_step(0, 2)
+    drawn.clear()
+    run(widget, lambda: widget.propagate("forward"))
     assert 1 <= len(drawn) <= 2
     assert layer.data[8].any()
