@@ -640,12 +640,14 @@ def _models_for(workbench: Workbench) -> ModelStore:
 
 def _import_ahead() -> None:
     """Import and make what would else keep the Qt thread: for our first layers, for Export…"""
-    # VisPy keeps the dash patterns, 0.2 s of work, that outlines of Labels layers are drawn with.
-    with suppress(ImportError, AttributeError):  # napari's business: it only costs time later
-        import_module("vispy.visuals.line.dash_atlas").DashAtlas()
     for module in ("pandas", "skimage.color.colorconv", "napari_sa2va.export.api"):
-        with suppress(ImportError):
+        with suppress(ImportError):  # napari's business: it only costs time later
             import_module(module)
+    # VisPy keeps the dash patterns, 0.2 s of work, that outlines of Labels layers are drawn with.
+    with suppress(ImportError, AttributeError):
+        import_module("vispy.visuals.line.dash_atlas").DashAtlas()
+    # The first Shapes layer compiles its triangulation where there is Numba, which takes a second.
+    import_module("napari.layers").Shapes(ndim=2)
 
 
 def _line() -> QFrame:
