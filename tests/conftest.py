@@ -68,6 +68,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """Training and its evaluation set torch's threads for their process: not for later tests.
+
+    With other threads sums run in another order, and masks are not equal to the bit.
+    """
+    yield
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with golden packs and data, which lies beside the repository."""

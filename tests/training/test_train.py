@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 
 import napari_sa2va
 from napari_sa2va.evaluation.overlap import iou
@@ -16,15 +15,6 @@ from napari_sa2va.training.scenes import draw_scene
 from napari_sa2va.training.visual_prompts import click
 
 
-@pytest.fixture
-def threads():
-    """Training sets them for its process."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("threads")
 def test_the_command_writes_stages_logs_checkpoint_and_card(tmp_path):
     """A step or two a stage. Only clicks are measured: so raw an LLM never stops talking."""
     short = ["--minutes", "1e-4", "--measure", "3", "--only", "scenes"]
