@@ -26,7 +26,7 @@ def test_an_unused_session_ends_and_the_next_request_makes_it_anew(
     tiny_folder: Path, stack: np.ndarray
 ) -> None:
     with (
-        running_server(tiny_folder, Limits(idle_seconds=5.0)) as served,
+        running_server(tiny_folder, Limits(idle_seconds=15.0)) as served,
         closing(RemoteBackend(_Fleeting(served.url, TOKEN), str(tiny_folder))) as backend,
     ):
         session = backend.open(stack)
@@ -38,6 +38,7 @@ def test_an_unused_session_ends_and_the_next_request_makes_it_anew(
         wait_for(lambda: backend._presence is None)  # nothing keeps the server
         again = list(session.segment(2, 0, box=BOX))
         masks = [event.mask for event in (*first, *again) if isinstance(event, Mask)]
+        assert len(masks) == 2, (first, again)
         np.testing.assert_array_equal(*masks)
         assert backend.info.state == "ready"
         session.close()
