@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import Literal
 
 import imagecodecs
 import numpy as np
@@ -43,8 +44,9 @@ def pack_frame(
     if compress:
         data = bytes(imagecodecs.zstd_encode(data, level=_LEVEL))
     parts = [data[i : i + PART_BYTES] for i in range(0, len(data), PART_BYTES)]
-    codec, planes = ("zstd" if compress else "raw"), (1 if pixels.ndim == 2 else 3)
-    yield Frame(index, key, codec, planes, len(data), parts[0])  # type: ignore[arg-type]
+    codec: Literal["raw", "zstd"] = "zstd" if compress else "raw"
+    planes: Literal[1, 3] = 1 if pixels.ndim == 2 else 3
+    yield Frame(index, key, codec, planes, len(data), parts[0])
     yield from map(FramePart, parts[1:])
 
 

@@ -239,10 +239,11 @@ def test_a_refresh_costs_what_is_seen_not_what_there_is(dock, stack, run, qtbot,
     costs = []
     for count in (50, 200):
         for label in range(1, count + 1):
-            record = widget.workbench.records.setdefault(label, ObjectRecord(label))
+            record = widget.workbench.objects.records.setdefault(label, ObjectRecord(label))
             record.scores = dict.fromkeys(range(12), 0.9)
         widget.workbench.objects_changed.emit()
         qtbot.wait(300)
+        assert widget.table.objects.rowCount() == count
         read.clear()
         drawn.clear()
         widget.workbench.objects_changed.emit()
