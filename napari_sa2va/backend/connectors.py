@@ -12,6 +12,7 @@ from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatu
 from websockets.sync.client import ClientConnection, connect
 
 from napari_sa2va.backend.limits import HELLO_SECONDS, MAX_MESSAGE_BYTES
+from napari_sa2va.backend.tls import trust
 from napari_sa2va.core.errors import BackendError, InputError
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
@@ -87,7 +88,7 @@ class ServerConnector:
         self.machine = parts.hostname
         self._url = f"{self.place}{parts.path.rstrip('/')}/session"
         self._token = token
-        self._ssl = _trust(certificate) if scheme == "wss" else None
+        self._ssl = trust(certificate) if scheme == "wss" else None
         self._is_loopback = parts.hostname in LOOPBACK
 
     def connect(self, *, start: bool) -> ClientConnection:
@@ -153,12 +154,3 @@ def unreachable(place: str, error: Exception) -> BackendError:
     return BackendError(
         f"{place} cannot be reached: {error}.", "Is the server running, and the address right?"
     )
-
-
-def _trust(certificate: Path | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=certificate)
-    except (OSError, ssl.SSLError) as error:
-        raise InputError(
-            f"The certificate {certificate} cannot be read: {error}.", "Give a PEM file."
-        ) from error

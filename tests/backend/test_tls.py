@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +14,7 @@ import pytest
 import trustme
 
 import napari_sa2va
+from napari_sa2va.backend import connectors
 from napari_sa2va.backend.client import RemoteBackend
 from napari_sa2va.backend.connectors import ServerConnector
 from napari_sa2va.backend.local import LocalBackend
@@ -80,6 +84,29 @@ def test_the_token_travels_through_tls(server: Served, trusted: Path, scheme: st
         assert TOKEN not in str(error.value)
     with closing(backend(address, trusted)) as remote:
         assert remote.check().state != "lost"
+
+
+def test_a_server_that_keeps_silent_is_given_up(
+    authority: trustme.CA, trusted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its session tickets wake the reader, who then waits for data that never come."""
+    monkeypatch.setattr(connectors, "HELLO_SECONDS", 1.0)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    left, held = threading.Event(), []
+
+    def keep_silent(listening: socket.socket) -> None:
+        with context.wrap_socket(listening.accept()[0], server_side=True):
+            held.append(not left.wait(30))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=keep_silent, args=(listening,))
+        thread.start()
+        with pytest.raises(BackendError, match="does not answer"):
+            backend(f"wss://localhost:{listening.getsockname()[1]}", trusted).check()
+        left.set()
+        thread.join()
+    assert held == [False]
 
 
 def test_who_is_not_trusted_gets_no_token(server: Served, tmp_path: Path, trusted: Path) -> None:
