@@ -11,9 +11,10 @@ Memory is the largest resident size of napari's process, and of its child proces
 the backend is one. A timer on the Qt thread ticks every 2 ms; what is late is a stall. "Busy" is
 the most processor time that the Qt thread itself took between two ticks; what a stall has beyond
 it, the thread waited for others. Both count what the canvas is drawn by where there is no graphics
-card. Opening the viewer and the files happens before the timer starts: that is napari's own. So are
-the last two lines, to compare with: another Labels layer over the stack, and drawing it anew. Full
-garbage collections (of napari's objects, mostly) are told where they happen: all threads wait.
+card. Opening the viewer and the files happens before the timer starts: that is napari's own. To
+compare with, napari alone, without the dock, first adds the same kinds of layers to the same stack,
+goes to frames, is painted in and drawn anew. Full garbage collections (of napari's objects, mostly)
+are told where they happen: all threads wait.
 """
 
 from __future__ import annotations
@@ -95,31 +96,22 @@ class Memory:
         return told + (f", child processes {self.children / _MIB:.0f} MiB" if self.children else "")
 
 
-class Desk:
-    """The viewer and the dock, and what a user does with them, timed."""
+class Window:
+    """napari's window with the stack, and what a user does in it, timed."""
+
+    labels: Any
 
     def __init__(self, folder: Path) -> None:
         import napari
-
-        from napari_sa2va.widgets import Sa2VAWidget
 
         self.folder, self.memory = folder, Memory()
         self.viewer = napari.Viewer()
         self.viewer.open(folder / STACK, plugin="napari")
         self.image = self.viewer.layers[0]
         self.viewer.dims.set_current_step(0, HERE)
-        self.widget = Sa2VAWidget(self.viewer)
-        self.viewer.window.add_dock_widget(self.widget)
         # Without a graphics card each pixel of the canvas is computed: let them be few.
         self.viewer.window.resize(900, 700)
         self.stalls: dict[str, float] = {}
-        self.settle(10)  # the dock imports ahead, the canvas is drawn for the first time
-
-    @property
-    def labels(self) -> Any:
-        from napari_sa2va.widgets._object_labels import find_labels
-
-        return find_labels(self.viewer, self.image)
 
     def timed(self, what: str, action: Callable[[], Any], ends: Callable[[], bool]) -> None:
         """Do something on the Qt thread and tick until it has ended."""
@@ -134,15 +126,25 @@ class Desk:
             if len(ticks) > 20 and ends():
                 loop.quit()
 
+        def start() -> None:
+            tick()  # what the action itself takes is a stall, too
+            action()
+
         timer.timeout.connect(tick)
         timer.start()
-        QTimer.singleShot(0, action)
+        QTimer.singleShot(0, start)
         loop.exec_() if hasattr(loop, "exec_") else loop.exec()
         timer.stop()
         self.stalls[what] = 1000 * float(np.diff(ticks).max())
         took, own = ticks[-1] - ticks[0], 1000 * float(np.diff(busy).max())
         stall = f"stall {self.stalls[what]:.0f} ms, busy {own:.0f} ms"
         print(f"{what:28} {took:6.1f} s  {stall:28} {self.memory}", flush=True)
+
+    def adds(self, what: str, action: Callable[[], Any]) -> None:
+        """Add a layer, until it was drawn for the first time."""
+        layers, count = self.viewer.layers, len(self.viewer.layers)
+        self.timed(what, action, lambda: len(layers) > count)
+        self.settle(0.5)
 
     def settle(self, seconds: float) -> None:
         """Let what is on its way come to rest, untimed."""
@@ -153,18 +155,12 @@ class Desk:
             QApplication.processEvents()
             time.sleep(0.005)
 
-    def run(self, what: str, action: Callable[[], Any]) -> None:
-        """A run of the dock, from its start to its end."""
-        begun = []
-        self.widget.workbench.started.connect(lambda *_: begun.append(1))
-        runner = self.widget.workbench.runner
-        self.timed(what, action, lambda: bool(begun) and not runner.is_running)
-
     def go_to(self, frame: int) -> None:
+        dims = self.viewer.dims
         self.timed(
             f"go to frame {frame}",
-            lambda: self.viewer.dims.set_current_step(0, frame),
-            lambda: self.widget.picker.frame == frame,
+            lambda: dims.set_current_step(0, frame),
+            lambda: dims.current_step[0] == frame,
         )
 
     def paint(self, y: float, x: float) -> None:
@@ -173,7 +169,7 @@ class Desk:
 
         layer = self.labels
         layer.selected_label, layer.brush_size = 1, 40
-        frame, left = self.widget.picker.frame, list(range(40))
+        frame, left = self.viewer.dims.current_step[0], list(range(40))
 
         def dab() -> None:
             if left:
@@ -183,15 +179,30 @@ class Desk:
         timer.timeout.connect(dab)
         self.timed("paint a stroke", timer.start, lambda: not left)
 
-    def napari_alone(self) -> None:
-        """What napari itself takes for a Labels layer over the stack."""
-        import dask.array as da
 
-        empty = da.zeros((LENGTH, SIDE, SIDE), chunks=(1, SIDE, SIDE), dtype=np.uint8)
-        layers, count = self.viewer.layers, len(self.viewer.layers)
-        add = partial(self.viewer.add_labels, empty, name="empty")
-        self.timed("(napari adds Labels)", add, lambda: len(layers) > count)
-        self.timed("(napari draws them anew)", layers["empty"].refresh, lambda: True)
+class Desk(Window):
+    """The same with the dock."""
+
+    def __init__(self, folder: Path) -> None:
+        from napari_sa2va.widgets import Sa2VAWidget
+
+        super().__init__(folder)
+        self.widget = Sa2VAWidget(self.viewer)
+        self.viewer.window.add_dock_widget(self.widget)
+        self.settle(10)  # the dock imports ahead, the canvas is drawn for the first time
+
+    @property
+    def labels(self) -> Any:
+        from napari_sa2va.widgets._object_labels import find_labels
+
+        return find_labels(self.viewer, self.image)
+
+    def run(self, what: str, action: Callable[[], Any]) -> None:
+        """A run of the dock, from its start to its end."""
+        begun = []
+        self.widget.workbench.started.connect(lambda *_: begun.append(1))
+        runner = self.widget.workbench.runner
+        self.timed(what, action, lambda: bool(begun) and not runner.is_running)
 
     def save(self) -> Path:
         """What is new goes into the session file, as it does by itself."""
@@ -228,13 +239,35 @@ def tell_collections() -> None:
     gc.callbacks.append(told)
 
 
+def alone(folder: Path, frames: int) -> None:
+    """Napari without the dock: what a Labels layer on disk over the stack takes by itself."""
+    window = Window(folder)
+    viewer = window.viewer
+    window.settle(10)
+    tell_collections()
+    shape, blocks = (LENGTH, SIDE, SIDE), (1, 256, 256)
+    with tempfile.TemporaryDirectory() as temporary:
+        store = zarr.create_array(
+            Path(temporary) / "labels.zarr", shape=shape, chunks=blocks, dtype=np.uint8
+        )
+        window.adds("add Shapes", partial(viewer.add_shapes, ndim=3))
+        window.adds("add Labels", partial(viewer.add_labels, store, name="alone"))
+        window.labels = viewer.layers["alone"]
+        window.go_to(HERE + frames // 2)
+        window.paint(*place(HERE))
+        window.adds("add Points", partial(viewer.add_points, ndim=3))
+        window.timed("draw the labels anew", window.labels.refresh, lambda: True)
+        window.go_to(HERE - frames // 2)
+        viewer.close()
+
+
 def annotate(folder: Path, frames: int) -> None:
     desk = Desk(folder)
     tell_collections()
     widget, viewer = desk.widget, desk.viewer
     print(f"opened; {desk.memory}", flush=True)
     y, x = place(HERE)
-    widget.add_boxes()
+    desk.adds("add boxes", widget.add_boxes)
     corners = [[HERE, y + 115 * down, x + 115 * right] for down, right in CORNERS]
     viewer.layers["Sa2VA boxes"].add_rectangles(np.array(corners))
     desk.run("segment, loading the model", widget.segment)
@@ -246,7 +279,7 @@ def annotate(folder: Path, frames: int) -> None:
     desk.go_to(corrected)
     y, x = place(corrected)
     desk.paint(y - 130, x - 80)
-    widget.add_points()
+    desk.adds("add points", widget.add_points)
     viewer.layers["Sa2VA points"].add([[corrected, y, x]])
     desk.run("segment again", widget.segment)
     desk.run("undo", widget.workbench.undo)
@@ -257,10 +290,8 @@ def annotate(folder: Path, frames: int) -> None:
     desk.export()
     (folder / EXPECTED).write_text(json.dumps([str(session), sums(desk, frames)]))
     print(f"the session file: {session.stat().st_size / _MIB:.1f} MiB", flush=True)
-    ours = dict(desk.stalls)
-    desk.napari_alone()
-    worst = max(ours, key=lambda what: ours[what])
-    print(f"peak: {desk.memory}; longest stall {ours[worst]:.0f} ms ({worst})", flush=True)
+    worst = max(desk.stalls, key=lambda what: desk.stalls[what])
+    print(f"peak: {desk.memory}; longest stall {desk.stalls[worst]:.0f} ms ({worst})", flush=True)
     viewer.close()
 
 
@@ -296,7 +327,7 @@ def reopen(folder: Path, frames: int) -> None:
 
 def main() -> None:
     if sys.argv[1:2] == ["--do"]:
-        what = {"annotate": annotate, "reopen": reopen}[sys.argv[2]]
+        what = {"alone": alone, "annotate": annotate, "reopen": reopen}[sys.argv[2]]
         what(Path(sys.argv[3]), int(sys.argv[4]))
         return
     frames = int(sys.argv[1]) if len(sys.argv) > 1 else 50
@@ -307,7 +338,7 @@ def main() -> None:
         for old in folder.glob(f"{STACK}*.sa2va"):
             old.unlink()
         draw(folder)
-        for step in ("annotate", "reopen"):
+        for step in ("alone", "annotate", "reopen"):
             command = [sys.executable, "-m", "benchmarks.large_stack", "--do", step]
             subprocess.run([*command, str(folder), str(frames)], check=True)
 

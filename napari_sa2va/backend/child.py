@@ -12,6 +12,8 @@ import socket
 import sys
 from pathlib import Path
 
+import psutil
+
 from napari_sa2va.backend.guard import LOOPBACK_HOSTS
 from napari_sa2va.backend.limits import MIB, Limits
 from napari_sa2va.backend.process import ChildSettings, Rendezvous, write_address
@@ -23,11 +25,15 @@ from napari_sa2va.core.options import LoadOptions
 _MAX_SESSIONS = 32
 # Less than a server keeps: it shares the memory with napari, and frames come soon again.
 _FRAME_BYTES = 256 * MIB
+# On a busy machine windows go first.
+_NICENESS = 5
 
 
 def main(arguments: str) -> None:
     """Serve until nobody is there any more."""
     settings = ChildSettings(**json.loads(arguments))
+    below = psutil.BELOW_NORMAL_PRIORITY_CLASS if psutil.WINDOWS else os.nice(0) + _NICENESS
+    psutil.Process().nice(below)
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
     meeting = Rendezvous(settings)
     # It runs as the user, who may read their own files.

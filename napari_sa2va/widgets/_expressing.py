@@ -90,11 +90,11 @@ class Expressing(QObject):
 
     def _on_judged(self, object_id: int, expression: str, fits: bool) -> None:
         if object_id in self._workbench.records:
-            self._workbench.judge(object_id, expression, fits)
+            self._workbench.editing.judge(object_id, expression, fits)
 
     def _on_phrases_changed(self, object_id: int, phrases: list[str]) -> None:
         if object_id in self._workbench.records:
-            self._workbench.set_phrases(object_id, phrases)
+            self._workbench.editing.set_phrases(object_id, phrases)
 
     def _show_alone(self, alone: bool) -> None:
         """Draw the selected object only, until this is told otherwise."""

@@ -18,6 +18,8 @@ from napari_sa2va.widgets._updates import Interrupted, Update
 # Tokens come faster than anybody reads: they are handed on a few dozen times a second.
 _TOKEN_SECONDS = 0.03
 _PROGRESS_MS = 100
+# napari draws the whole window anew for a bar: what ends sooner shows none.
+_BAR_AFTER_MS = 400
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +48,9 @@ class Runner(QObject):
         self._latest: Progress | None = None
         self._timer = QTimer(self, interval=_PROGRESS_MS)
         self._timer.timeout.connect(self._show_progress)
+        self._title = ""
+        self._patience = QTimer(self, interval=_BAR_AFTER_MS, singleShot=True)
+        self._patience.timeout.connect(self._open_bar)
 
     @property
     def is_running(self) -> bool:
@@ -58,11 +63,12 @@ class Runner(QObject):
             raise RuntimeError("A request is running already.")
         self._outcome = "done"
         self._latest = None
-        self._bar = _Bar(total=0, desc=title, cancel_callback=self.cancel)
+        self._title = title
         self._worker = create_worker(guarded, request, at_end, _worker_class=_Worker)
         self._worker.yielded.connect(self._on_update)
         self._worker.finished.connect(self._on_finished)
         self._timer.start()
+        self._patience.start()
         self._worker.start()
 
     def cancel(self) -> None:
@@ -84,10 +90,20 @@ class Runner(QObject):
             self._outcome = "cancelled"
         self._worker = None
         self._timer.stop()
+        self._patience.stop()
         bar, self._bar = self._bar, None
         if bar is not None:
             bar.close_when_idle()
         self.stopped.emit(self._outcome)
+
+    def _open_bar(self) -> None:
+        # napari lets other events run meanwhile, the end of the request among them.
+        worker = self._worker
+        bar = _Bar(total=0, desc=self._title, cancel_callback=self.cancel)
+        if worker is self._worker:
+            self._bar = bar
+        else:
+            bar.close()
 
     def _show_progress(self) -> None:
         if self._bar is not None and self._latest is not None:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_info, show_warning
@@ -27,6 +24,7 @@ from napari_sa2va.widgets._connect_dialog import ConnectDialog
 from napari_sa2va.widgets._expressing import Expressing
 from napari_sa2va.widgets._fault_bar import FaultBar
 from napari_sa2va.widgets._geometry import go_to_frame
+from napari_sa2va.widgets._import_ahead import import_ahead
 from napari_sa2va.widgets._kept_state import is_worth, kept_state
 from napari_sa2va.widgets._legs import told_ends
 from napari_sa2va.widgets._measuring import Telling, labelled
@@ -112,7 +110,7 @@ class Sa2VAWidget(QWidget):
         self._lay_out()
         self._connect()
         bind_keys(viewer, self.runs, PANEL_KEYS)
-        Thread(target=_import_ahead, daemon=True).start()
+        import_ahead()
         if backend is not None:
             self.backend_line.show_model(backend.info.model)
             self.backend_line.model.setToolTip("The model was chosen by what opened this dock")
@@ -165,7 +163,7 @@ class Sa2VAWidget(QWidget):
         self.runs.clear_wanted.connect(self.clear_objects)
         self.table.object_selected.connect(self.select_object)
         self.table.object_opened.connect(self.go_to_object)
-        self.table.objects.changed.connect(self.workbench.change)
+        self.table.objects.changed.connect(self.workbench.editing.change)
         self.table.delete_wanted.connect(self.delete_object)
         self.table.merge_wanted.connect(self.merge_objects)
         self.table.split_wanted.connect(self.split_object)
@@ -220,7 +218,7 @@ class Sa2VAWidget(QWidget):
 
     def clear_objects(self) -> None:
         """Erase all objects in the list."""
-        self._attempt(lambda: self.workbench.clear(self._sent()))
+        self._attempt(lambda: self.workbench.editing.clear(self._sent()))
 
     def add_points(self) -> None:
         """Open the points layer of the image, ready for clicks."""
@@ -273,28 +271,28 @@ class Sa2VAWidget(QWidget):
 
     def delete_object(self, object_id: int) -> None:
         """Delete an object in all frames."""
-        self._attempt(lambda: self.workbench.delete(self._sent(), object_id))
+        self._attempt(lambda: self.workbench.editing.delete(self._sent(), object_id))
 
     def merge_objects(self, object_id: int, other: int) -> None:
         """Let an object have the masks of another one, too."""
-        self._attempt(lambda: self.workbench.merge(self._sent(), object_id, other))
+        self._attempt(lambda: self.workbench.editing.merge(self._sent(), object_id, other))
 
     def set_parent(self, object_id: int, parent: int) -> None:
         """Take note that an object came from another one by division; from none where it is 0."""
-        self._attempt(lambda: self.workbench.set_parent(object_id, parent))
+        self._attempt(lambda: self.workbench.editing.set_parent(object_id, parent))
 
     def split_object(self, object_id: int) -> None:
         """From the frame shown on, let an object be another one."""
         frame = self.picker.frame or 0
         self._attempt(
-            lambda: self.workbench.split(
+            lambda: self.workbench.editing.split(
                 self._sent(), object_id, frame, self.workbench.free_label(self._taken())
             )
         )
 
     def reject(self, object_id: int, frame: int) -> None:
         """Erase an object's mask in a frame: it is wrong."""
-        self._attempt(lambda: self.workbench.reject(self._sent(), object_id, frame))
+        self._attempt(lambda: self.workbench.editing.reject(self._sent(), object_id, frame))
 
     def show_export(self) -> None:
         """Open the window that exports labels."""
@@ -527,12 +525,14 @@ class Sa2VAWidget(QWidget):
     def _on_verified(self, object_id: int, verified: bool) -> None:
         frame = self.picker.frame
         if frame is not None:
-            self.workbench.verify(object_id, frame, verified)
+            self.workbench.editing.verify(object_id, frame, verified)
 
     def _on_review_opened(self) -> None:
         panel = self.reviewing.panel
         panel.chosen.connect(self.go_to)
-        panel.accepted.connect(lambda label, frame: self.workbench.verify(label, frame, True))
+        panel.accepted.connect(
+            lambda label, frame: self.workbench.editing.verify(label, frame, True)
+        )
         panel.rejected.connect(self.reject)
 
     def _on_started(self, title: str) -> None:
@@ -636,18 +636,6 @@ def _say_written(path: Path) -> None:
 
 def _models_for(workbench: Workbench) -> ModelStore:
     return ModelStore(lambda: workbench.sessions.memory(), workbench)
-
-
-def _import_ahead() -> None:
-    """Import and make what would else keep the Qt thread: for our first layers, for Export…"""
-    for module in ("pandas", "skimage.color.colorconv", "napari_sa2va.export.api"):
-        with suppress(ImportError):  # napari's business: it only costs time later
-            import_module(module)
-    # VisPy keeps the dash patterns, 0.2 s of work, that outlines of Labels layers are drawn with.
-    with suppress(ImportError, AttributeError):
-        import_module("vispy.visuals.line.dash_atlas").DashAtlas()
-    # The first Shapes layer compiles its triangulation where there is Numba, which takes a second.
-    import_module("napari.layers").Shapes(ndim=2)
 
 
 def _line() -> QFrame:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,20 +17,18 @@ from napari_sa2va.core.prompts import FramePrompts
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.core.review import MaskFacts
 from napari_sa2va.widgets import _requests as requests
+from napari_sa2va.widgets._editing import Editing
 from napari_sa2va.widgets._geometry import StackGeometry
-from napari_sa2va.widgets._hand_edits import who_and_when
 from napari_sa2va.widgets._history import History
 from napari_sa2va.widgets._interruption import Interruption
 from napari_sa2va.widgets._label_blocks import free_label, largest_label
 from napari_sa2va.widgets._labels_writer import LabelsWriter
 from napari_sa2va.widgets._legs import Leg
 from napari_sa2va.widgets._measuring import Telling, labelled, measure, save_table
-from napari_sa2va.widgets._object_edits import check_parent, merged, split_at
 from napari_sa2va.widgets._object_labels import ObjectLabels
 from napari_sa2va.widgets._painting import Painting
 from napari_sa2va.widgets._prompt_layers import described
 from napari_sa2va.widgets._redraw import Redraw
-from napari_sa2va.widgets._remeasuring import joined
 from napari_sa2va.widgets._restoring import restored_objects
 from napari_sa2va.widgets._runner import Runner
 from napari_sa2va.widgets._sent import Sent
@@ -155,6 +152,7 @@ class Workbench(QObject):
         self._redraw = Redraw(viewer, self)
         self._progress: Progress | None = None
         self._painting = Painting(self)
+        self.editing = Editing(self)
         self.keep: Callable[[Iterator[Update]], Iterator[Update]] = lambda request: request
         self.restoring: SessionFile | None = None
 
@@ -216,14 +214,14 @@ class Workbench(QObject):
         instances: bool = False,
     ) -> None:
         """Segment in the frame where the viewer stands; by `instances`, piece by piece."""
-        self._check_unlocked(*prompts)
+        self.check_unlocked(*prompts)
         self._check_possible(*prompts)
-        work = self._begin("Segment", sent, reserved | set(prompts))
+        work = self.begin("Segment", sent, reserved | set(prompts))
         self._note(sent)
         for label, given in prompts.items():
             self._record(label).prompts += described(given, sent.frame)
         how = (sent.closely, instances)
-        self._run(requests.segment(work, sent.frame, said, prompts, *how))
+        self.carry_out(requests.segment(work, sent.frame, said, prompts, *how))
 
     def propagate(
         self,
@@ -235,10 +233,10 @@ class Workbench(QObject):
         """Follow objects from the frame where the viewer stands."""
         free = [label for label in labels if not self.records[label].locked]
         if not free:
-            self._check_unlocked(*labels)
-        work = self._begin("Propagate", sent)
+            self.check_unlocked(*labels)
+        work = self.begin("Propagate", sent)
         self._note(sent)
-        self._run(requests.propagate(work, free, sent.frame, legs, rule))
+        self.carry_out(requests.propagate(work, free, sent.frame, legs, rule))
 
     def ask(
         self,
@@ -250,10 +248,10 @@ class Workbench(QObject):
         telling: Telling | None = None,
     ) -> None:
         """Ask a question."""
-        work = self._begin("Ask", sent, reserved)
+        work = self.begin("Ask", sent, reserved)
         self._note(sent)
         self._prompts = [{"kind": "question", "frames": list(look_at), "text": question}]
-        self._run(requests.ask(work, question, look_at, sent.start, sent.stop, rule, telling))
+        self.carry_out(requests.ask(work, question, look_at, sent.start, sent.stop, rule, telling))
 
     def stack(self) -> LabelledStack:
         """The objects as they are now, to be measured."""
@@ -263,47 +261,16 @@ class Workbench(QObject):
 
     def measure(self) -> None:
         """Measure all objects."""
-        self._beside("Measure", measure(self.stack()))
+        self.run("Measure", measure(self.stack()))
 
     def save_table(self, path: Path) -> None:
         """Write what all objects measure into a table."""
-        self._beside("Save table", save_table(self.stack(), path))
-
-    def _beside(self, title: str, request: Iterator[Update]) -> None:
-        """Run what changes nothing."""
-        self.started.emit(title)
-        self._run(request)
-
-    def clear(self, sent: Sent) -> None:
-        """Erase all objects; it can be undone."""
-        work = self._begin("Clear objects", _whole(sent))
-        for label in [label for label, record in self.records.items() if not record.locked]:
-            self._drop(label)
-        self._run(requests.clear(work))
-
-    def set_phrases(self, object_id: int, phrases: Iterable[str]) -> None:
-        """Refer to an object by these phrases, the first its own."""
-        with self.edit(f"Phrases of object {object_id}", object_id):
-            self.records[object_id].set_phrases(phrases)
-        self.publish()
-
-    def judge(self, object_id: int, expression: str, fits: bool) -> None:
-        """Take note whether a person finds that an expression fits an object's masks."""
-        with self.edit(f"Judgement on object {object_id}", object_id):
-            self.records[object_id].judge(expression, fits, *who_and_when())
-        self.publish()
+        self.run("Save table", save_table(self.stack(), path))
 
     def run(self, title: str, request: Iterator[Update]) -> None:
         """Run what reads the labels and changes nothing in them."""
         self.started.emit(title)
-        self._run(request)
-
-    def reject(self, sent: Sent, object_id: int, frame: int) -> None:
-        """Erase an object's mask in a frame: a person says that it is wrong."""
-        self._check_unlocked(object_id)
-        work = self._begin("Wrong mask", _whole(sent))
-        self.records[object_id].reject(frame)
-        self._run(requests.reject(work, object_id, frame))
+        self.carry_out(request)
 
     def undo(self) -> None:
         """Take back the last step: what a run, or the user, did."""
@@ -312,7 +279,7 @@ class Workbench(QObject):
         if step is not None:
             self.take_back(step)
             self.started.emit(f"Undo: {step.title}")
-            self._run(requests.undo(self.sessions, step))
+            self.carry_out(requests.undo(self.sessions, step))
 
     def redo(self) -> None:
         """Do again what was taken back last."""
@@ -321,7 +288,7 @@ class Workbench(QObject):
         if step is not None:
             self.do_again(step)
             self.started.emit(f"Redo: {step.title}")
-            self._run(requests.redo(self.sessions, step))
+            self.carry_out(requests.redo(self.sessions, step))
 
     def take_back(self, step: UndoStep) -> None:
         """Forget what is known by a step; its pixels are another matter."""
@@ -339,76 +306,10 @@ class Workbench(QObject):
         if step.deleted:
             self.deleted.emit(step.deleted)
 
-    def delete(self, sent: Sent, object_id: int) -> None:
-        """Delete an object."""
-        self._check_unlocked(object_id)
-        work = self._begin(f"Delete object {object_id}", _whole(sent))
-        record = self._drop(object_id)
-        self._run(requests.delete(work, object_id, record.scores))
-
-    def _drop(self, object_id: int) -> ObjectRecord:
-        """An object is there no more."""
-        for frame in tuple(self.facts.get(object_id, ())):
-            self._measure(object_id, frame, None)
-        return self._all.pop(object_id)
-
-    def merge(self, sent: Sent, object_id: int, other: int) -> None:
-        """Let one object have the masks of another, too."""
-        self._check_unlocked(object_id, other)
-        work = self._begin(f"Merge objects {object_id} and {other}", _whole(sent))
-        for frame, facts in tuple(self.facts.get(other, {}).items()):
-            own = self.facts.get(object_id, {}).get(frame)
-            self._measure(object_id, frame, joined(own, facts))
-        gone = self._drop(other)
-        self._all[object_id] = merged(self._all[object_id], gone)
-        self._run(requests.relabel(work, other, object_id, gone.scores))
-
-    def split(self, sent: Sent, object_id: int, frame: int, new: int) -> None:
-        """From a frame on, let an object be another one."""
-        self._check_unlocked(object_id)
-        before, after = split_at(self.records[object_id], frame, new)
-        if not before.scores or not after.scores:
-            raise InputError(
-                f"Object {object_id} is not on both sides of frame {frame}.",
-                "Go to the first frame in which it is another object.",
-            )
-        work = self._begin(f"Split object {object_id}", _whole(sent))
-        self._all[object_id], self._all[new] = before, after
-        for at, facts in tuple(self.facts.get(object_id, {}).items()):
-            if at >= frame:
-                self._measure(new, at, facts)
-                self._measure(object_id, at, None)
-        self._run(requests.relabel(work, object_id, new, after.scores))
-
-    def change(self, object_id: int, field: str, value: object) -> None:
-        """Give a field of an object's record another value; it can be undone."""
-        if self.objects is None or getattr(self.records[object_id], field) == value:
-            return
-        title = f"{_FIELDS[field]} of object {object_id}" if field in _FIELDS else ""
-        with self.edit(title, object_id):
-            setattr(self.records[object_id], field, value)
-        self.publish()
-
     def edit(self, title: str, *object_ids: int) -> AbstractContextManager[UndoStep]:
         """What is done within to these objects is one step; none where it has no title."""
         labels = self.needed_objects().array
         return self.history.edit(title, labels, self._all, object_ids)
-
-    def set_parent(self, object_id: int, parent: int) -> None:
-        """Take note that an object came from another one by division; from none where it is 0."""
-        check_parent(self.records, object_id, parent)
-        self.change(object_id, "parent", parent)
-
-    def verify(self, object_id: int, frame: int, verified: bool) -> None:
-        """Take note that a person confirmed an object's mask in a frame, or no longer does."""
-        said = "right" if verified else "not verified"
-        with self.edit(f"Mask of object {object_id} in frame {frame} is {said}", object_id):
-            record = self.records[object_id]
-            if verified:
-                record.verify(frame, *who_and_when())
-            else:
-                record.unverify(frame)
-        self.publish()
 
     def go_on(self) -> None:
         """Go on with what was interrupted; with the backend made anew, where that is the remedy."""
@@ -446,7 +347,8 @@ class Workbench(QObject):
         self._painting.end()
         self.sessions.end()
 
-    def _check_unlocked(self, *object_ids: int) -> None:
+    def check_unlocked(self, *object_ids: int) -> None:
+        """Raise InputError where one of these objects is locked."""
         locked = [i for i in object_ids if i in self.records and self.records[i].locked]
         if locked:
             raise InputError(
@@ -483,7 +385,8 @@ class Workbench(QObject):
         place = [] if self._geometry is None else self._geometry.place
         return self._all.setdefault(object_id, ObjectRecord(object_id, place=place))
 
-    def _begin(self, title: str, sent: Sent, reserved: Iterable[int] = ()) -> Work:
+    def begin(self, title: str, sent: Sent, reserved: Iterable[int] = ()) -> Work:
+        """Begin a run that changes objects, one step of the history; `carry_out` does it."""
         self.look_at(sent.image, sent.geometry)
         array = self.needed_objects().array
         self._prompts = []
@@ -497,7 +400,8 @@ class Workbench(QObject):
         if self.objects is not None:
             self.objects.note_sent(sent.frames.mapping)
 
-    def _run(self, request: Iterator[Update]) -> None:
+    def carry_out(self, request: Iterator[Update]) -> None:
+        """Do what was begun, in its own thread."""
         self._start(self.keep(request))
 
     def _start(self, request: Iterator[Update]) -> None:
@@ -522,7 +426,7 @@ class Workbench(QObject):
                 record = self._record(object_id)
                 record.scores[frame] = score
                 record.unverify(frame)  # nobody has seen this mask
-                self._measure(object_id, frame, facts)
+                self.note_facts(object_id, frame, facts)
                 self._redraw.soon(frame)
             case ObjectLost(object_id, frame):
                 self.lost.emit(object_id, frame)
@@ -549,8 +453,8 @@ class Workbench(QObject):
             case Failed(message, hint):
                 show_error(f"{message} {hint}".strip())
 
-    def _measure(self, object_id: int, frame: int, facts: MaskFacts | None) -> None:
-        """A run gave a mask, which measures this."""
+    def note_facts(self, object_id: int, frame: int, facts: MaskFacts | None) -> None:
+        """A run gave a mask, which measures this; None where it took it away."""
         self._masks.add((object_id, frame))
         self._painting.drop((object_id, frame))
         if self.history.step is not None:
@@ -661,11 +565,3 @@ def _descriptions(prompts: Iterable[Mapping[str, Any]]) -> list[str]:
     """What the user called the objects; a whole sentence is no description."""
     texts = (prompt["text"] for prompt in prompts if prompt["kind"] == "text")
     return [text for text in texts if text and text[-1] not in ".?!"]
-
-
-_FIELDS = {"phrase": "Name", "category": "Class", "parent": "Origin", "locked": "Lock"}
-
-
-def _whole(sent: Sent) -> Sent:
-    """What is edited reaches beyond the region that is sent."""
-    return replace(sent, geometry=sent.geometry.whole)

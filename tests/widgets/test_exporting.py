@@ -45,7 +45,7 @@ def test_what_the_form_says_is_written(exporting, run, qtbot, stack, artifacts, 
     window, records = exporting.exporting.window, exporting.workbench.records
     check_looks(exporting, qtbot, artifacts)
     records[1].category = "cell"
-    exporting.workbench.verify(1, 4, True)
+    exporting.workbench.editing.verify(1, 4, True)
     window.shown.emit()
     assert [window.layers.item(0).text()] == ["Sa2VA labels on movie"]
     assert window.classes.placeholderText() == "all: cell, object"

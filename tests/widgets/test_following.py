@@ -93,7 +93,7 @@ def test_following_ends_at_the_next_verified_frame_of_each_object(
         segment_at(widget, run, 5, y, 20)
     run(widget, lambda: widget.propagate("both"))
     for label, frame in ((1, 8), (1, 10), (2, 2), (2, 11), (1, 5)):
-        widget.workbench.verify(label, frame, True)
+        widget.workbench.editing.verify(label, frame, True)
     before = labels_of(widget).data.copy()
 
     for label, y in ((1, 12), (2, 24), (3, 36)):  # correct all of them in frame 5
@@ -126,8 +126,8 @@ def test_following_ends_at_the_next_verified_frame_of_each_object(
     run(widget, lambda: widget.propagate("forward"))
     assert calls == [("propagate", [1, 2], 8, 10, False), ("propagate", [2], 10, 11, False)]
     # Where there is nothing between verified frames, that is said.
-    widget.workbench.verify(2, 9, True)
-    widget.workbench.verify(1, 9, True)
+    widget.workbench.editing.verify(2, 9, True)
+    widget.workbench.editing.verify(1, 9, True)
     assert run(widget, lambda: widget.propagate("forward")) == "failed"
     assert "nothing is left to follow" in notes[-1]
 
@@ -138,7 +138,7 @@ def test_a_lost_object_stays_lost_where_others_end_before(dock, stack, run, back
         widget.prompts.object_id.setValue(label)
         segment_at(widget, run, 0, y, 20)
     run(widget, lambda: widget.propagate("forward"))
-    widget.workbench.verify(2, 6, True)
+    widget.workbench.editing.verify(2, 6, True)
     backend.vanished = {1: range(5, 9)}
     widget.runs.lost_frames.setValue(3)  # the third is beyond the end of the other one
     before = labels_of(widget).data.copy()

@@ -216,14 +216,14 @@ def test_a_verification_tells_who_and_when(dock, stack, run) -> None:
     widget = dock(stack)
     click(widget, (0, 28, 44))
     run(widget, widget.segment)
-    widget.workbench.verify(1, 0, True)
+    widget.workbench.editing.verify(1, 0, True)
     (told,) = widget.workbench.records[1].verifications
     assert told["frame"] == 0
     assert told["by"] == getuser()
     assert abs(datetime.now(UTC) - datetime.fromisoformat(told["at"])) < timedelta(minutes=5)
-    widget.workbench.verify(1, 0, True)
+    widget.workbench.editing.verify(1, 0, True)
     assert len(widget.workbench.records[1].verifications) == 1
-    widget.workbench.verify(1, 0, False)
+    widget.workbench.editing.verify(1, 0, False)
     assert widget.workbench.records[1].verifications == []
 
 

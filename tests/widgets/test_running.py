@@ -59,6 +59,18 @@ def test_napari_shows_progress_that_can_be_cancelled(dock, stack, run, qtbot, ba
     assert not progress._all_instances
 
 
+def test_a_short_run_shows_no_progress(dock, stack, run) -> None:
+    """For each bar napari draws its whole window three times."""
+    widget, bars = dock(stack), []
+    progress._all_instances.events.changed.connect(bars.append)
+    try:
+        click(widget, (0, 28, 20))
+        assert run(widget, widget.segment) == "done"
+    finally:
+        progress._all_instances.events.changed.disconnect(bars.append)
+    assert not bars
+
+
 def test_the_light_tells_the_truth(dock, stack, run, qtbot, backend) -> None:
     backend.delay = 0.06
     widget = dock(stack)

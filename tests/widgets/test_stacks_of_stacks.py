@@ -56,7 +56,7 @@ def test_objects_are_listed_and_changed_in_their_stack_only(widget, run, notes) 
     bench = widget.workbench
     widget.reviewing.open()
     for frame in range(12):
-        bench.verify(1, frame, True)
+        bench.editing.verify(1, frame, True)
     go(widget, 0, 3)
     assert listed(widget) == []
     assert not widget.runs.clear.isEnabled()
@@ -68,7 +68,7 @@ def test_objects_are_listed_and_changed_in_their_stack_only(widget, run, notes) 
     assert run(widget, lambda: widget.propagate("forward")) == "done"
     assert listed(widget) == [2]
     assert planes(widget) == {z: [(t, {1: 1, 2: 3}[z]) for t in range(12)] for z in (1, 2)}
-    bench.verify(2, 5, True)
+    bench.editing.verify(2, 5, True)
     assert bench.objects.records[1].verified_frames == list(range(12))
     run(widget, widget.clear_objects)
     assert listed(widget) == []

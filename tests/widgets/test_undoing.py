@@ -68,15 +68,15 @@ def test_what_a_person_did_is_taken_back_step_by_step(two, run, qtbot) -> None:
         seen.append(look(two))
 
     for frame in range(5):
-        did(lambda frame=frame: bench.verify(1, frame, True))
-    did(lambda: bench.verify(1, 2, False))
+        did(lambda frame=frame: bench.editing.verify(1, frame, True))
+    did(lambda: bench.editing.verify(1, 2, False))
     did(lambda: paint(two, qtbot, 7, 6, 40, 40))
     did(lambda: paint(two, qtbot, 1, 6, 20, 40))
     did(lambda: paint(two, qtbot, 0, 6, 28, 50, size=6))
-    did(lambda: bench.set_phrases(1, ["a dot", "the still one"]))
-    did(lambda: bench.judge(1, "a dot", True))
-    did(lambda: bench.change(1, "category", "dot"))
-    did(lambda: bench.change(2, "locked", True))
+    did(lambda: bench.editing.set_phrases(1, ["a dot", "the still one"]))
+    did(lambda: bench.editing.judge(1, "a dot", True))
+    did(lambda: bench.editing.change(1, "category", "dot"))
+    did(lambda: bench.editing.change(2, "locked", True))
     assert sorted(bench.records) == [1, 2, 7]
     for before, after in pairwise(seen):
         assert not same(before, after), "a step that changes nothing tests nothing"
@@ -97,10 +97,10 @@ def test_undoing_a_run_leaves_what_a_person_did_meanwhile(two, run, backend, qtb
     def meanwhile(update: object) -> None:
         if isinstance(update, MaskWritten) and update.frame == 6:
             bench.runner.updated.disconnect(meanwhile)
-            bench.change(2, "phrase", "renamed")
-            bench.verify(1, 2, True)
-            bench.verify(2, 4, True)  # a mask that the run has written
-            bench.judge(2, "renamed", True)
+            bench.editing.change(2, "phrase", "renamed")
+            bench.editing.verify(1, 2, True)
+            bench.editing.verify(2, 4, True)  # a mask that the run has written
+            bench.editing.judge(2, "renamed", True)
 
     two.table.select_object(2)
     two.runs.only_selected.setChecked(True)
@@ -139,7 +139,7 @@ def test_a_mask_that_is_verified_during_a_run_is_not_overwritten(two, run, backe
     def meanwhile(update: object) -> None:
         if isinstance(update, MaskWritten) and update.frame == 2:
             bench.runner.updated.disconnect(meanwhile)
-            bench.verify(2, 10, True)
+            bench.editing.verify(2, 10, True)
 
     bench.runner.updated.connect(meanwhile)
     backend.delay = 0.02
@@ -195,7 +195,7 @@ def test_the_facts_of_objects_go_with_their_masks(two, run) -> None:
 
 def test_naparis_own_undo_gives_back_what_was_verified(two, qtbot) -> None:
     bench, layer = two.workbench, labels_of(two)
-    bench.verify(1, 4, True)
+    bench.editing.verify(1, 4, True)
     seen = [look(two)]
     paint(two, qtbot, 1, 4, 40, 40)
     qtbot.waitUntil(lambda: 4 in bench.facts[1], timeout=5000)
@@ -215,7 +215,7 @@ def test_naparis_own_undo_gives_back_what_was_verified(two, qtbot) -> None:
 
 def test_naparis_undo_behind_a_run_leaves_nothing_verified(two, run, qtbot) -> None:
     bench, layer = two.workbench, labels_of(two)
-    bench.verify(1, 4, True)
+    bench.editing.verify(1, 4, True)
     paint(two, qtbot, 1, 4, 40, 40)
     two._viewer.dims.set_current_step(0, 4)  # from an earlier frame it would end here
     run(two, lambda: two.propagate("forward"))
@@ -233,7 +233,7 @@ def test_a_click_on_a_verified_mask_makes_it_another_one(dock, stack, run) -> No
     widget = dock(stack)
     click(widget, STILL)
     run(widget, widget.segment)
-    widget.workbench.verify(1, 0, True)
+    widget.workbench.editing.verify(1, 0, True)
     told = widget.workbench.records[1].verifications
     click(widget, (0, 30, 20))
     run(widget, widget.segment)
