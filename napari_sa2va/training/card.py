@@ -81,6 +81,8 @@ def _training(logs: Path | None, images: Path) -> Iterator[str]:
             "It started from the weights of `{checkpoint}` (sha256 {weights_sha256}), "
             "whose own training is not in this table."
         ).format(**start)
+    if start and start.get("pace", 1.0) != 1.0:
+        yield f"Learning rates were {start['pace']:g} times the usual, so that less is forgotten."
     if start and start.get("back"):
         yield (
             f"In the end its weights were moved {start['back']:.0%} of the way back to those "

@@ -87,9 +87,9 @@ def side(folder: Path) -> int:
     return int(read_json(path).get("image_size", 1024)) if path.exists() else 1024
 
 
-def note_start(folder: Path, init: Path, back: float = 0.0) -> None:
-    """Note that the training in `folder` starts from `init`, and moves `back` to it in the end."""
-    start = {"checkpoint": init.name, "weights_sha256": digest(init), "back": back}
+def note_start(folder: Path, init: Path, back: float = 0.0, pace: float = 1.0) -> None:
+    """Note that the training in `folder` starts from `init`, at which pace, and how far `back`."""
+    start = {"checkpoint": init.name, "weights_sha256": digest(init), "back": back, "pace": pace}
     (folder / START).write_text(json.dumps(start) + "\n", encoding="utf-8")
 
 

@@ -37,7 +37,9 @@ LAYERS = (
 Parameters = dict[str, nn.Parameter]
 
 
-def run_stage(stage: Stage[Any], batches: Iterator[Any], out: Path, minutes: float) -> None:
+def run_stage(
+    stage: Stage[Any], batches: Iterator[Any], out: Path, minutes: float, pace: float = 1.0
+) -> None:
     """Train one stage for a time; what it trained ends as a running mean in the model.
 
     Parameters
@@ -51,6 +53,8 @@ def run_stage(stage: Stage[Any], batches: Iterator[Any], out: Path, minutes: flo
         done, STAGE.resume.pt are written.
     minutes : float
         How long, counting the time before an interruption.
+    pace : float, optional
+        Factor on the stage's learning rates.
     """
     trained = dict(stage.parameters())
     every = [*trained.values(), *stage.heads.parameters()]
@@ -63,7 +67,7 @@ def run_stage(stage: Stage[Any], batches: Iterator[Any], out: Path, minutes: flo
     while (progress := _agree((time.monotonic() - started) / 60 / minutes)) < 1:
         for optimizer in optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = group["full_rate"] * rate(progress)
+                group["lr"] = group["full_rate"] * pace * rate(progress)
         losses = stage.losses(next(batches))
         for optimizer in optimizers:
             optimizer.zero_grad()

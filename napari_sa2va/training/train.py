@@ -56,7 +56,7 @@ def main(options: Sequence[str] | None = None) -> None:
     tokenizer = _tokenizer(out)
     model = assemble(out, arguments.seed, arguments.init, arguments.init_parts).to(device)
     if rank() == 0 and arguments.init:
-        note_start(out, arguments.init, arguments.back)
+        note_start(out, arguments.init, arguments.back, arguments.pace)
     nuclei = read_nuclei(arguments.nuclei, held_out=False) if arguments.nuclei else []
     for name in arguments.stages:
         if (out / f"{name}.safetensors").exists():
@@ -100,7 +100,7 @@ def _train(
     resumed = int(resume_file(out, name).stat().st_mtime) if resume_file(out, name).exists() else 0
     seed = [arguments.seed, STAGES.index(name), rank(), resumed]
     stream = batches(source, seed, arguments.workers, device)
-    run_stage(stage, stream, out, arguments.minutes * MINUTES[name])
+    run_stage(stage, stream, out, arguments.minutes * MINUTES[name], arguments.pace)
 
 
 def _arguments(options: Sequence[str] | None) -> argparse.Namespace:
@@ -123,6 +123,13 @@ def _arguments(options: Sequence[str] | None) -> argparse.Namespace:
         help="move the trained weights by this share of the way back to those of --init",
     )
     parser.add_argument("--minutes", type=float, default=1.0, help="factor on each stage's time")
+    parser.add_argument(
+        "--pace",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="on the learning rates; below 1, weights that are good already forget less",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--stages", nargs="+", default=STAGES, choices=STAGES)
     parser.add_argument(

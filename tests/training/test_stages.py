@@ -72,6 +72,13 @@ def test_one_step_changes_what_is_trained_and_nothing_else(name, tmp_path):
     assert (tmp_path / f"{name}.safetensors").exists()
 
 
+def test_pace_is_a_factor_on_the_learning_rates(tmp_path):
+    stage, source = _stage("vision"), _source("vision")
+    before = {name: value.clone() for name, value in stage.parameters()}
+    run_stage(stage, iter(source.draw, None), tmp_path, minutes=1e-3, pace=0.0)
+    assert all(torch.equal(value, before[name]) for name, value in stage.parameters())
+
+
 def test_a_run_that_was_cut_goes_on(tmp_path, monkeypatch):
     """The second run starts from the weights, the step and the log of the first."""
     stage, source = _stage("vision"), _source("vision")
