@@ -124,6 +124,7 @@ def resumed(session: Any) -> list[Event]:
     return [event for event in session.resume() if getattr(event, "what", "") != "restoring"]
 
 
+@pytest.mark.slow  # two processes with torch are started
 def test_a_killed_server_leaves_what_was_done_and_another_goes_on(
     stack: np.ndarray, expected: list[Event]
 ) -> None:

@@ -90,6 +90,16 @@ def test_only_its_user_can_reach_it(settings: Callable[..., ChildSettings], unix
         assert meeting.log.read_text() == ""
 
 
+def test_windows_go_first(settings: Callable[..., ChildSettings]) -> None:
+    with closing(RemoteBackend(ChildConnector(settings()))) as backend:
+        backend.check()
+        child = psutil.Process(int(Rendezvous(settings()).pid.read_text("ascii")))
+        if psutil.WINDOWS:
+            assert child.nice() == psutil.BELOW_NORMAL_PRIORITY_CLASS
+        else:
+            assert child.nice() > psutil.Process().nice()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
 def test_a_folder_that_others_can_enter_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -120,6 +130,7 @@ def test_a_child_that_hangs_makes_room_for_another(
             assert other.pid != child.pid
 
 
+@pytest.mark.slow  # two processes with torch are started
 def test_a_killed_child_leaves_what_was_done_and_resumes(
     settings: Callable[..., ChildSettings], tiny_folder: Path, stack: np.ndarray
 ) -> None:
