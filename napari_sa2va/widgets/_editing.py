@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.widgets import _requests as requests
-from napari_sa2va.widgets._hand_edits import who_and_when
-from napari_sa2va.widgets._object_edits import check_parent, merged, split_at
+from napari_sa2va.widgets._joining import check_parent, merged, split_at
 from napari_sa2va.widgets._remeasuring import joined
 from napari_sa2va.widgets._sent import Sent
+from napari_sa2va.widgets._strokes import who_and_when
 
 if TYPE_CHECKING:
     from napari_sa2va.widgets._workbench import Workbench

@@ -10,9 +10,9 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject
 
 from napari_sa2va.core.review import MaskFacts
-from napari_sa2va.widgets._hand_edits import Masks, Strokes, frames_of, masks_of, take_up
 from napari_sa2va.widgets._remeasuring import Remeasuring
 from napari_sa2va.widgets._stroke_changes import Stroke, changes_of
+from napari_sa2va.widgets._strokes import Masks, Strokes, frames_of, masks_of, take_up
 from napari_sa2va.widgets._undo import PlaneChange, UndoStep
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_sa2va.core.review import MaskFacts, measure
 from napari_sa2va.widgets._geometry import StackGeometry
-from napari_sa2va.widgets._hand_edits import Masks
 from napari_sa2va.widgets._label_blocks import LabelPixels, blocks_of
+from napari_sa2va.widgets._strokes import Masks
 
 
 class Remeasuring(QObject):

@@ -13,12 +13,12 @@ from napari_sa2va.core.events import Event, ObjectFound, Progress
 from napari_sa2va.core.losing import LossRule, LossWatch
 from napari_sa2va.core.prompts import FramePrompts
 from napari_sa2va.core.regions import around, is_cut, seen_from, widened
-from napari_sa2va.widgets._hand_edits import frames_of
 from napari_sa2va.widgets._instances import apply_pieces
 from napari_sa2va.widgets._labels_writer import repeat, restore
 from napari_sa2va.widgets._legs import Leg, stretches
 from napari_sa2va.widgets._measuring import Telling
 from napari_sa2va.widgets._sessions import Sessions, spoken
+from napari_sa2va.widgets._strokes import frames_of
 from napari_sa2va.widgets._undo import UndoStep
 from napari_sa2va.widgets._updates import (
     ConversationBegan,

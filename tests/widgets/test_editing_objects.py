@@ -7,7 +7,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_sa2va.core.records import ObjectRecord
-from napari_sa2va.widgets._object_edits import merged, split_at
+from napari_sa2va.widgets._joining import merged, split_at
 from tests.widgets.test_segmenting import click, labels_of
 
 
