@@ -81,26 +81,28 @@ def _training(logs: Path | None, images: Path) -> Iterator[str]:
             "It started from the weights of `{checkpoint}` (sha256 {weights_sha256}), "
             "whose own training is not in this table."
         ).format(**start)
-    if start and start.get("pace", 1.0) != 1.0:
-        yield f"Learning rates were {start['pace']:g} times the usual, so that less is forgotten."
     if start and start.get("back"):
         yield (
             f"In the end its weights were moved {start['back']:.0%} of the way back to those "
             "(arXiv 2109.01903): what training makes better mostly stays so, and what it forgets "
             "mostly comes back."
         )
-    yield "By `python -m napari_sa2va.training.train`, in stages:"
+    yield (
+        "By `python -m napari_sa2va.training.train`, in stages; the pace is a factor on the usual "
+        "learning rates, below 1 so that less is forgotten:"
+    )
     rows = [
         (
             it.name,
             str(it.steps),
             f"{it.minutes:.0f}",
+            f"{it.pace:g}",
             f"{it.losses[0][1]:.3f}",
             f"{it.losses[-1][1]:.3f}",
         )
         for it in stages
     ]
-    yield card_figures.table(("stage", "steps", "minutes", "first loss", "last loss"), rows)
+    yield card_figures.table(("stage", "steps", "minutes", "pace", "first loss", "last loss"), rows)
     plot_learning({it.name: it.losses for it in stages}, images / "learning.png")
     yield f"![The loss of each stage over its minutes]({IMAGES}/learning.png)"
 

@@ -15,6 +15,7 @@ from safetensors import safe_open
 
 from napari_sa2va.models.checkpoint import read_json
 from napari_sa2va.training.evaluation.report import digest
+from napari_sa2va.training.optimisation import PACE
 from napari_sa2va.training.recipe import STAGES
 
 PARTS = {"vision_model.": "vision tower", "language_model.": "language model"}
@@ -29,6 +30,7 @@ class StageLog:
     name: str
     steps: int
     losses: tuple[tuple[float, float], ...]
+    pace: float = 1.0  # factor on its learning rates
 
     @property
     def minutes(self) -> float:
@@ -87,9 +89,9 @@ def side(folder: Path) -> int:
     return int(read_json(path).get("image_size", 1024)) if path.exists() else 1024
 
 
-def note_start(folder: Path, init: Path, back: float = 0.0, pace: float = 1.0) -> None:
-    """Note that the training in `folder` starts from `init`, at which pace, and how far `back`."""
-    start = {"checkpoint": init.name, "weights_sha256": digest(init), "back": back, "pace": pace}
+def note_start(folder: Path, init: Path, back: float = 0.0) -> None:
+    """Note that the training in `folder` starts from `init`, and how far it ends `back` there."""
+    start = {"checkpoint": init.name, "weights_sha256": digest(init), "back": back}
     (folder / START).write_text(json.dumps(start) + "\n", encoding="utf-8")
 
 
@@ -103,8 +105,9 @@ def read_logs(folder: Path) -> Iterator[StageLog]:
     order = {name: place for place, name in enumerate(STAGES)}
     for path in sorted(folder.glob("*.csv"), key=lambda it: (order.get(it.stem, 99), it.stem)):
         with path.open(newline="", encoding="utf-8") as file:
-            rows = [
-                (int(r[0]), float(r[1]), float(r[3])) for r in csv.reader(file) if r[2] == "loss"
-            ]
+            every = list(csv.reader(file))
+        rows = [(int(r[0]), float(r[1]), float(r[3])) for r in every if r[2] == "loss"]
+        paces = [float(r[3]) for r in every if r[2] == PACE]
         if rows:
-            yield StageLog(path.stem, rows[-1][0], tuple((at, loss) for _, at, loss in rows))
+            losses = tuple((at, loss) for _, at, loss in rows)
+            yield StageLog(path.stem, rows[-1][0], losses, *paces[-1:])

@@ -23,6 +23,7 @@ WARM_UP = 0.05  # of the time
 EMA = 0.997
 LOG_EVERY = 25  # steps
 SAVE_EVERY = 120.0  # seconds
+PACE = "pace"  # as the log has it
 # Layers of the towers and of the LLM, whose matrices Muon (Jordan et al. 2024) makes step evenly
 # in all directions: they learn in half the steps that AdamW takes.
 LAYERS = (
@@ -54,7 +55,7 @@ def run_stage(
     minutes : float
         How long, counting the time before an interruption.
     pace : float, optional
-        Factor on the stage's learning rates.
+        Factor on the stage's learning rates; the log has it, too.
     """
     trained = dict(stage.parameters())
     every = [*trained.values(), *stage.heads.parameters()]
@@ -78,7 +79,7 @@ def run_stage(
             optimizer.step()
         step += 1
         _follow(mean, trained, step)
-        log.add(step, (time.monotonic() - started) / 60, losses)
+        log.add(step, (time.monotonic() - started) / 60, losses | {PACE: torch.tensor(pace)})
         if rank() == 0 and time.monotonic() - saved > SAVE_EVERY:
             saved = time.monotonic()
             _save(resume, stage, trained, mean, optimizers, step, saved - started)

@@ -18,13 +18,13 @@ from napari_sa2va.training.drawing import SIZE
 from napari_sa2va.training.nuclei import NucleiImage, crop_nuclei
 from napari_sa2va.training.precision import low_precision
 from napari_sa2va.training.scene import Scene
-from napari_sa2va.training.scenes import draw_scene
+from napari_sa2va.training.scenes import KIND_SHARES, KINDS, draw_scene
 
 Batch = TypeVar("Batch")
 Drawn = TypeVar("Drawn", covariant=True)
 
 SLOW = 0.3
-CROWD = 60  # objects of a crowded scene, at most
+CROWDS = (20, 60)  # objects of a crowded scene, at most: half the crowds can be counted
 
 
 class Source(Protocol[Drawn]):
@@ -48,6 +48,7 @@ class SceneSource:
     most: int = 8
     fewest: int = 1
     kind: str | None = None
+    shares: Sequence[float] = KIND_SHARES
     size: int = SIZE
     reuse: float = 0.7
     capacity: int = 400
@@ -71,7 +72,9 @@ class SceneSource:
         if self.nuclei and chance < self.real:
             return crop_nuclei(self.rng, list(self.nuclei), self.size)
         crowded = chance < self.real + self.crowded
-        return draw_scene(self.rng, CROWD if crowded else self.most, self.kind, self.size)
+        most = int(self.rng.choice(CROWDS)) if crowded else self.most
+        kind = self.kind or str(self.rng.choice(KINDS, p=self.shares))
+        return draw_scene(self.rng, most, kind, self.size)
 
 
 class Stage(ABC, Generic[Batch]):

@@ -56,7 +56,7 @@ def main(options: Sequence[str] | None = None) -> None:
     tokenizer = _tokenizer(out)
     model = assemble(out, arguments.seed, arguments.init, arguments.init_parts).to(device)
     if rank() == 0 and arguments.init:
-        note_start(out, arguments.init, arguments.back, arguments.pace)
+        note_start(out, arguments.init, arguments.back)
     nuclei = read_nuclei(arguments.nuclei, held_out=False) if arguments.nuclei else []
     for name in arguments.stages:
         if (out / f"{name}.safetensors").exists():

@@ -12,6 +12,7 @@ from napari_sa2va.training.scene import MASK_STRIDE, Scene
 Generator = np.random.Generator
 
 NEGATIVE, POSITIVE, BOX_START, BOX_END = 0, 1, 2, 3  # SAM's point labels
+CLICKED = 0.5  # share of prompts of several points that begin with a click, not a box
 BOX_JITTER = 0.05  # of the longer side
 
 
@@ -34,7 +35,7 @@ def draw_prompt(
     """
     if target is None:
         target = scene.clickable[int(rng.integers(len(scene.clickable)))]
-    if points == 1 or rng.random() < 0.3:
+    if points == 1 or rng.random() < CLICKED:
         placed = [(*_inside(rng, scene, target), POSITIVE)]
     else:
         placed = _box(rng, scene, target)
@@ -46,13 +47,23 @@ def draw_prompt(
 
 def _second_click(rng: Generator, scene: Scene, target: int) -> tuple[float, float, int]:
     """Half the time one that says what does not belong: a neighbour or the background."""
-    others = [label for label in scene.clickable if label != target]
+    others = _others(scene, target)
     background = not scene.labels.all()
     if rng.random() < 0.5 or not (others or background):
         return (*_inside(rng, scene, target), POSITIVE)
     if others and (not background or rng.random() < 0.7):
-        return (*_inside(rng, scene, others[int(rng.integers(len(others)))]), NEGATIVE)
+        # The nearest is the likeliest to have been taken for a part of it.
+        other = others[0 if rng.random() < 0.5 else int(rng.integers(len(others)))]
+        return (*_inside(rng, scene, other), NEGATIVE)
     return (*_inside(rng, scene, 0), NEGATIVE)
+
+
+def _others(scene: Scene, target: int) -> list[int]:
+    """Other clickable labels, the nearest by its centre first; what has no name comes last."""
+    places = {thing.label: complex(thing.x, thing.y) for thing in scene.objects}
+    here = places.get(target, 0)
+    others = [label for label in scene.clickable if label != target]
+    return sorted(others, key=lambda label: abs(places.get(label, np.inf) - here))
 
 
 def click(rng: Generator, scene: Scene, label: int) -> VisualPrompt:

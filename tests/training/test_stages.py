@@ -77,6 +77,7 @@ def test_pace_is_a_factor_on_the_learning_rates(tmp_path):
     before = {name: value.clone() for name, value in stage.parameters()}
     run_stage(stage, iter(source.draw, None), tmp_path, minutes=1e-3, pace=0.0)
     assert all(torch.equal(value, before[name]) for name, value in stage.parameters())
+    assert ",pace,0.0000\n" in (tmp_path / "vision.csv").read_text()
 
 
 def test_a_run_that_was_cut_goes_on(tmp_path, monkeypatch):
