@@ -41,11 +41,12 @@ DATA = """\
 METHOD = """\
 Through the public API, as a user's requests go; text is generated greedily. A phrase to which the
 model answers without a mask scores 0. An answer is right where it tells the right value, in
-whatever words. Drawn scenes come in the shares of their kinds in training, half of them at 256 and
-half at 512 pixels. Korean is asked about the same scenes and meanings as English. J&F is that of
-DAVIS (Perazzi et al., 2016), over the frames that show the object, without the prompted one;
-presence is right in a frame where the mask is empty exactly if the object is absent. The interval
-is a bootstrap over images.
+whatever words. Of the drawn scenes 40% are shapes, 20% fluorescence, 8% each phase contrast,
+stained tissue and coins, 6% beads, 5% each bacteria and fibres (training draws the hard ones more
+often); half of them are at 256 and half at 512 pixels. Korean is asked about the same scenes and
+meanings as English. J&F is that of DAVIS (Perazzi et al., 2016), over the frames that show the
+object, without the prompted one; presence is right in a frame where the mask is empty exactly if
+the object is absent. The interval is a bootstrap over images.
 """
 
 CALIBRATION = """\

@@ -29,7 +29,7 @@ class HeldOut:
 
 
 def kinds_of(count: int) -> list[str]:
-    """So many kinds, in the shares in which training draws them (largest remainders)."""
+    """So many kinds by `KIND_SHARES` (largest remainders)."""
     exact = np.array(KIND_SHARES) / sum(KIND_SHARES) * count
     whole = np.floor(exact).astype(int)
     for late in np.argsort(whole - exact, kind="stable")[: count - whole.sum()]:
