@@ -13,6 +13,7 @@ from napari_sa2va.training.nuclei import crop_nuclei, is_held_out, read_nuclei
 from napari_sa2va.training.optics import blur
 from napari_sa2va.training.scene import MASK_STRIDE, MIN_AREA, Scene, describe
 from napari_sa2va.training.scenes import KINDS, draw_scene
+from napari_sa2va.training.stage import SceneSource
 from napari_sa2va.training.styles import draw_style
 from napari_sa2va.training.visual_prompts import (
     BOX_END,
@@ -163,6 +164,32 @@ def test_a_scene_without_background_can_be_clicked(objects):
         for (x, y), kind in zip(prompt.points.astype(int), prompt.kinds, strict=True):
             if kind in (NEGATIVE, POSITIVE):
                 assert (labels[y, x] == 1) == (kind == POSITIVE)
+
+
+def test_half_of_the_crowds_can_be_counted_to_twenty():
+    source = SceneSource(np.random.default_rng(0), crowded=1.0, kind="beads", reuse=0.0)
+    counts = [len(source.draw().objects) for _ in range(20)]
+    assert sum(count <= 22 for count in counts) >= 6
+    assert sum(count > 22 for count in counts) >= 4
+
+
+def test_a_negative_click_is_mostly_on_the_nearest_other_object():
+    labels = np.zeros((SIZE, SIZE), np.uint8)
+    for label, x in enumerate((10, 60, 140, 220), 1):
+        labels[100:130, x : x + 30] = label
+    image = np.repeat((labels > 0)[..., None].astype(np.uint8) * 200, 3, 2)
+    said = {label: {"noun": "square"} for label in range(1, 5)}
+    scene = Scene(image, labels, describe(labels, said), "shapes")
+    rng = np.random.default_rng(0)
+    hit = []
+    for _ in range(600):
+        prompt = draw_prompt(rng, scene, 2, target=1)
+        if prompt.kinds[1] == NEGATIVE:
+            x, y = prompt.points[1].astype(int)
+            hit.append(int(labels[y, x]))
+    on_others = [label for label in hit if label]
+    assert on_others.count(2) > len(on_others) / 2
+    assert set(on_others) == {2, 3, 4}
 
 
 def test_visual_prompts_lie_on_their_object():
