@@ -25,12 +25,14 @@ class SharedTLSSocket(ssl.SSLSocket):
     """
 
     _turn: threading.Lock
+    _reading: threading.Lock
+    _writing: threading.Lock
     _limit: float | None = None
     _is_shared = False
 
     def __new__(cls, *arguments: Any, **options: Any) -> SharedTLSSocket:
         made = super().__new__(cls, *arguments, **options)
-        made._turn = threading.Lock()
+        made._turn, made._reading, made._writing = (threading.Lock() for _ in range(3))
         return made
 
     def do_handshake(self, block: bool = False) -> None:
@@ -43,10 +45,12 @@ class SharedTLSSocket(ssl.SSLSocket):
         super().settimeout(0.0 if self._is_shared else value)
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        return self._patiently(lambda: super(SharedTLSSocket, self).recv(buflen, flags))
+        with self._reading:
+            return self._patiently(lambda: super(SharedTLSSocket, self).recv(buflen, flags))
 
     def send(self, data: Any, flags: int = 0) -> int:
-        return self._patiently(lambda: super(SharedTLSSocket, self).send(data, flags))
+        with self._writing:
+            return self._patiently(lambda: super(SharedTLSSocket, self).send(data, flags))
 
     def shutdown(self, how: int) -> None:
         # Not SSLSocket's: after it a reader would take what is encrypted for data.
@@ -54,8 +58,10 @@ class SharedTLSSocket(ssl.SSLSocket):
 
     def close(self) -> None:
         with suppress(OSError):  # the other side was faster
-            self.shutdown(socket.SHUT_RDWR)  # wakes the reader
-        super().close()
+            self.shutdown(socket.SHUT_RDWR)  # wakes who waits
+        # Only then: a selector forgets what is closed, and who waits for it would wait for ever.
+        with self._reading, self._writing:
+            super().close()
 
     def _patiently(self, action: Callable[[], _Result]) -> _Result:
         while True:

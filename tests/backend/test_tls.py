@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from napari_sa2va.backend import connectors
 from napari_sa2va.backend.client import RemoteBackend
 from napari_sa2va.backend.connectors import ServerConnector
 from napari_sa2va.backend.local import LocalBackend
+from napari_sa2va.backend.tls import trust
 from napari_sa2va.core.errors import BackendError, InputError
 from tests.backend.fake_engine import FakeEngine
 from tests.backend.serving import TOKEN, Served, assert_same, make_stack, running_server
@@ -107,6 +111,41 @@ def test_a_server_that_keeps_silent_is_given_up(
         left.set()
         thread.join()
     assert held == [False]
+
+
+def test_closing_wakes_who_is_about_to_wait(
+    authority: trustme.CA, trusted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A selector forgets a closed socket without a word."""
+    registered = threading.Event()
+
+    class Slow(selectors.DefaultSelector):
+        def select(self, timeout: float | None = None) -> Any:
+            registered.set()
+            time.sleep(0.2)
+            return super().select(timeout)
+
+    monkeypatch.setattr(selectors, "DefaultSelector", Slow)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+
+    def keep_silent(listening: socket.socket) -> None:
+        with context.wrap_socket(listening.accept()[0], server_side=True) as accepted:
+            accepted.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = threading.Thread(target=keep_silent, args=(listening,))
+        server.start()
+        plain = socket.create_connection(listening.getsockname())
+        connection = trust(trusted).wrap_socket(plain, server_hostname="localhost")
+        connection.settimeout(None)  # as websockets does
+        reader = threading.Thread(target=connection.recv, args=(1,), daemon=True)
+        reader.start()
+        assert registered.wait(10)
+        connection.close()
+        reader.join(10)
+        server.join()
+    assert not reader.is_alive()
 
 
 def test_who_is_not_trusted_gets_no_token(server: Served, tmp_path: Path, trusted: Path) -> None:
