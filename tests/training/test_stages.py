@@ -20,7 +20,7 @@ from napari_sa2va.training.joining import JointSource
 from napari_sa2va.training.losses import mask_losses, place_loss
 from napari_sa2va.training.meaning import Turn
 from napari_sa2va.training.optimisation import run_stage
-from napari_sa2va.training.recipe import STAGES, build_stage
+from napari_sa2va.training.recipe import NAMES, STAGES, build_stage
 from napari_sa2va.training.remembering import ClipSource
 from napari_sa2va.training.scene import Scene, describe
 from napari_sa2va.training.scenes import draw_scene
@@ -43,7 +43,9 @@ def _source(name: str):
         "vision": lambda: Looker(source, source, images=2),
         "crops": lambda: Clicker(source, large, images=(2, 1), prompts=2, whole=0.0, side=128),
         "clicks": lambda: clicker,
-        "naming": lambda: Speaker(_tokenizer(), source, images=2, turns=2, clips_every=None),
+        "naming": lambda: Speaker(
+            _tokenizer(), source, images=2, turns=2, clips_every=None, makers=NAMES
+        ),
         "language": lambda: speaker,
         "joint": lambda: JointSource(speaker, clicker),
         "memory": lambda: ClipSource(rng, clips=1, objects=2, lengths=(2,)),
