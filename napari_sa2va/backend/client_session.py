@@ -521,11 +521,12 @@ class RemoteSession:
         else:
             message = f"{error.message} What is finished is kept."
         lost = BackendError(message, "Resume to go on.", "resume")
-        if isinstance(error, RefusedError) and error.code == "ended" and not self._calls:
-            self._backend.rest()
-        else:
-            self._backend.show("lost", lost)
-        self._end_calls(lost)
+        with self._lock:  # a request that comes now waits, and then makes the session anew
+            if isinstance(error, RefusedError) and error.code == "ended" and not self._calls:
+                self._backend.rest()
+            else:
+                self._backend.show("lost", lost)
+            self._end_calls(lost)
 
     def _end_calls(self, error: BackendError) -> None:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -22,12 +23,20 @@ class _Fleeting(ServerConnector):
     is_lasting = False
 
 
+class _Slow(RemoteBackend):
+    """One whose sessions take their time to end: the next request comes meanwhile."""
+
+    def rest(self) -> None:
+        super().rest()
+        time.sleep(0.5)
+
+
 def test_an_unused_session_ends_and_the_next_request_makes_it_anew(
     tiny_folder: Path, stack: np.ndarray
 ) -> None:
     with (
         running_server(tiny_folder, Limits(idle_seconds=15.0)) as served,
-        closing(RemoteBackend(_Fleeting(served.url, TOKEN), str(tiny_folder))) as backend,
+        closing(_Slow(_Fleeting(served.url, TOKEN), str(tiny_folder))) as backend,
     ):
         session = backend.open(stack)
         first = list(session.segment(1, 0, box=BOX))
