@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -82,13 +83,14 @@ def draw_clip(
     kind: str | None = None,
     steady: bool = False,
     size: int = SIZE,
+    every: int = 1,
 ) -> Clip:
     """Draw a clip.
 
     Parameters
     ----------
     length : int
-        Frames.
+        Frames that are shown.
     most : int
         Largest number of objects.
     kind : str, optional
@@ -97,10 +99,13 @@ def draw_clip(
         No object comes late, leaves early or is ever hidden but for a rest; language needs that.
     size : int
         Side of the frames in pixels, a multiple of 32.
+    every : int
+        Only every so manieth frame is shown, as of a stack over which those that the LLM looks at
+        are spread.
     """
     while True:
-        script = _draw_script(rng, length, most, kind, steady, size)
-        frames, labels, whole = _film(rng, script, length)
+        script = _draw_script(rng, (length - 1) * every + 1, most, kind, steady, size)
+        frames, labels, whole = _film(rng, script, range(0, length * every, every))
         said = said_of(script.bodies, script.style, frames[0], labels[0])
         first = np.bincount(labels[0].ravel(), minlength=256)
         for number, course in enumerate(script.courses, 1):
@@ -175,9 +180,9 @@ def _motion(script: _Script, index: int, course: Course, there: bool) -> dict[st
 
 
 def _film(
-    rng: Generator, script: _Script, length: int
+    rng: Generator, script: _Script, shown: Iterable[int]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[int]]:
-    """All frames, their labels, and how much the first would show of each body by itself."""
+    """The shown frames, their labels, and how much the first would show of each body by itself."""
     lineage = np.arange(256, dtype=np.uint8)
     if script.division:
         count = len(script.bodies)
@@ -185,7 +190,7 @@ def _film(
     frames, labels = [], []
     window: tuple[float, float] | None = None
     whole: list[int] = []
-    for frame in range(length):
+    for frame in shown:
         style = script.camera.look(script.style, frame)
         canvas = paint(script.cast(frame), style)
         developed = develop(canvas.image, style, rng)

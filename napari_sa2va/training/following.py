@@ -20,9 +20,11 @@ from napari_sa2va.training.scene import label_coverage
 
 SEEN = 0.15  # share of a token that an object must cover to be followed
 WAYS = ("left", "right", "up", "down", "still")
+WAY_WEIGHTS = torch.tensor((1, 1, 1, 1, 0.3))  # most things are still
 MOVED = 4 / 256  # of the image's side: less may be still, less than half of it is
 CLEAR = 2.0  # a way is clear where it outweighs the other axis so many times
 UNTOLD = -1
+HIDDEN = -1e4  # finite, so that what none shall look at costs nothing
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class Tracks:
     ----------
     rows, tokens : (N,) tensors
         Which row, and which visual token of it.
-    before : (N, V) tensor
-        Share of each token of the first frame in the same object.
+    before : (N, 2, F * V) tensor
+        Share of each token in the same object, in the first frame and in the frame before.
     ways : (N,) tensor
         Which of `WAYS` it has gone; -1 where that is not clear.
     """
@@ -50,28 +52,40 @@ def tracks(clips: Sequence[Clip]) -> Tracks:
     rows, tokens, before, ways = [], [], [], []
     for row, clip in enumerate(clips):
         told = {thing.label: thing.motion for thing in clip.objects}
-        first = label_coverage(clip.labels[0], SIDE).reshape(SIDE**2, -1)
+        covered = _covered(clip.labels)
         start = _centres(clip.labels[0])
         for frame in range(1, len(clip.labels)):
-            covered = label_coverage(clip.labels[frame], SIDE).reshape(SIDE**2, -1)
-            covered = covered[:, : first.shape[1]]
             moved = _centres(clip.labels[frame]) - start
-            best = covered[:, 1:].argmax(1) + 1 if covered.shape[1] > 1 else np.zeros(SIDE**2, int)
-            for token in np.flatnonzero(covered[np.arange(SIDE**2), best] > SEEN):
+            best = covered[frame, 1:].argmax(0) + 1
+            for token in np.flatnonzero(covered[frame, best, np.arange(SIDE**2)] > SEEN):
                 label = int(best[token])
-                if label not in told or not first[:, label].any():
+                seen = covered[[0, frame - 1], label]
+                if label not in told or not seen.any(1).all():
                     continue
+                shares = np.zeros((2, len(covered), SIDE**2), np.float32)
+                shares[(0, 1), (0, frame - 1)] = seen / seen.sum(1, keepdims=True)
                 rows.append(row)
                 tokens.append(frame * SIDE**2 + int(token))
-                before.append(first[:, label] / first[:, label].sum())
+                before.append(shares.reshape(2, -1))
                 clear = told[label] in ("moving", "still")
                 ways.append(_way(moved[label]) if clear else UNTOLD)
+    width = len(clips[0].labels) * SIDE**2
     return Tracks(
         rows=torch.tensor(rows, dtype=torch.long),
         tokens=torch.tensor(tokens, dtype=torch.long),
-        before=torch.from_numpy(np.array(before, np.float32).reshape(-1, SIDE**2)),
+        before=torch.from_numpy(np.array(before, np.float32).reshape(-1, 2, width)),
         ways=torch.tensor(ways, dtype=torch.long),
     )
+
+
+def _covered(labels: np.ndarray) -> np.ndarray:
+    """Share of each token in each label: (T, labels, V)."""
+    count = int(labels.max()) + 2  # one label at least
+    covered = np.zeros((len(labels), count, SIDE**2), np.float32)
+    for frame, own in enumerate(labels):
+        shares = label_coverage(own, SIDE).reshape(SIDE**2, -1)
+        covered[frame, : shares.shape[1]] = shares.T
+    return covered
 
 
 def _centres(labels: np.ndarray) -> np.ndarray:
@@ -100,6 +114,28 @@ def _way(moved: np.ndarray) -> int:
     return UNTOLD
 
 
+def matching_loss(looks: Tensor, visible: Tensor, places: Tensor, before: Tensor) -> Tensor:
+    """Make heads look at an object where it was, and at nothing else.
+
+    What they bring then is the place in the first frame and the one in the frame before: the way
+    is their difference. (A share among the tokens of those frames only would let the heads pay
+    nearly all of their attention elsewhere.)
+
+    Parameters
+    ----------
+    looks : (N, H, T) tensor
+        Attention before the softmax.
+    visible : (N, T) bool tensor
+        What comes before.
+    places : (F * V,) tensor
+        Where the visual tokens are.
+    before : (N, H, F * V) tensor
+        As in `Tracks`.
+    """
+    paid = looks.masked_fill(~visible[:, None], HIDDEN).log_softmax(-1)[..., places]
+    return F.kl_div(paid, before, reduction="none").sum(-1).mean()
+
+
 class Follower:
     """Asks visual tokens where their object was, and, read through the output head, its way.
 
@@ -125,17 +161,15 @@ class Follower:
             packed.positions,
             found.rows,
             columns,
-        )[..., places[: SIDE**2]]
-        before = found.before[:, None].expand_as(looks)
-        losses = {
-            "matched": F.kl_div(F.log_softmax(looks, -1), before, reduction="none").sum(-1).mean()
-        }
+        )
+        visible = packed.visible[found.rows, 0, columns]
+        losses = {"matched": matching_loss(looks, visible, places, found.before)}
         told = found.ways != UNTOLD
         if told.any():
             llm = model.language.llm
             states = heard.entering[LAYER][found.rows[told], columns[told]]
             words = llm.lm_head(llm.model.norm(states))[:, self.words]
-            losses["moved"] = F.cross_entropy(words, found.ways[told])
+            losses["moved"] = F.cross_entropy(words, found.ways[told], WAY_WEIGHTS.to(words))
             right = words.argmax(-1) == found.ways[told]
             losses["way_accuracy"] = right.float().mean()
         return losses

@@ -17,7 +17,7 @@ from napari_sa2va.training.nuclei import NucleiImage
 from napari_sa2va.training.remembering import ClipSource, MemoryStage
 from napari_sa2va.training.scenes import KIND_SHARES, KINDS
 from napari_sa2va.training.seeing import Looker, VisionStage
-from napari_sa2va.training.speaking import LanguageStage, NamingStage, Speaker
+from napari_sa2va.training.speaking import LanguageStage, MotionStage, NamingStage, Speaker
 from napari_sa2va.training.stage import SceneSource, Source, Stage
 
 # On two cores.
@@ -27,6 +27,7 @@ MINUTES = {
     "clicks": 50.0,
     "naming": 8.0,
     "language": 60.0,
+    "motion": 30.0,
     "joint": 30.0,
     "memory": 25.0,
 }
@@ -65,11 +66,13 @@ def build_source(
             return Speaker(tokenizer, few, clips_every=None, makers=NAMES)
         case "language":
             return Speaker(tokenizer, _talked(rng, nuclei), clips_every=4)
+        case "motion":
+            return Speaker(tokenizer, _talked(rng, nuclei), clips=6, clips_every=1)
         case "joint":
             looked_at = SceneSource(rng, kind="shapes", crowded=0.25, most=6)
             talked = _talked(rng, nuclei)
             speaker = Speaker(
-                tokenizer, talked, looked_at, images=10, extra=6, turns=7, clips_every=4
+                tokenizer, talked, looked_at, images=10, extra=6, turns=7, clips_every=3
             )
             return JointSource(speaker, _clicker(rng, nuclei))
         case "memory":
@@ -102,6 +105,8 @@ def build_stage(name: str, model: Sa2VA, tokenizer: Tokenizer) -> Stage[Any]:
             return NamingStage(model, tokenizer)
         case "language":
             return LanguageStage(model, tokenizer)
+        case "motion":
+            return MotionStage(model, tokenizer)
         case "joint":
             return JointStage(model, tokenizer)
         case "memory":

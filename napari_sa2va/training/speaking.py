@@ -41,11 +41,12 @@ from napari_sa2va.training.stage import SceneSource, Stage, at_size
 from napari_sa2va.training.tokenizer import IMAGE_CONTEXT
 
 MAX_FRAMES = 5  # as many of a video as Sa2VA's LLM looks at
+SPREAD = 5  # frames from one that it looks at to the next, at most
 PLACE_WEIGHT = 0.5
 POINTING_WEIGHT = 0.5
 SPELLING_WEIGHT = 0.2
 GUIDING_WEIGHT = 0.5
-FOLLOWING_WEIGHT = 0.5
+FOLLOWING_WEIGHT = 1.0
 # Means of reference in the log.
 REPORTED = (
     *("color", "shape", "color and shape", "size", "brightness"),
@@ -128,8 +129,11 @@ class Speaker:
         )
 
     def about_clips(self) -> SpokenBatch:
-        length = int(self.rng.integers(2, MAX_FRAMES + 1))
-        clips = [draw_clip(self.rng, length, steady=True) for _ in range(self.clips)]
+        # Few videos are shorter than what the LLM looks at.
+        short = self.rng.random() < 0.3
+        length = int(self.rng.integers(2, MAX_FRAMES)) if short else MAX_FRAMES
+        every = self.rng.integers(1, SPREAD + 1, self.clips)
+        clips = [draw_clip(self.rng, length, steady=True, every=int(it)) for it in every]
         talks = [Talk(clip.frames, self._clip_dialogues(clip)) for clip in clips]
         masks = [
             clip.targets(labels)
@@ -163,9 +167,9 @@ class Speaker:
 
     def _clip_dialogues(self, clip: Clip) -> tuple[tuple[Turn, ...], ...]:
         scene = clip.scene()
-        half = self.turns // 2
-        moving = [language.ask_motion(self.rng, scene) for _ in range(half)]
-        told = [self._dialogue(scene) for _ in range(self.turns - half)]
+        most = 2 * self.turns // 3
+        moving = [language.ask_motion(self.rng, scene) for _ in range(most)]
+        told = [self._dialogue(scene) for _ in range(self.turns - most)]
         return (*told, *((turn,) for turn in moving if turn))
 
 
@@ -234,7 +238,7 @@ class LanguageStage(Stage[SpokenBatch]):
         )
         # The frames come first, at the same places in all rows.
         visual = packed.ids[0] == self.context
-        pointing = pointing_loss(looks[..., visual], batch.frame_targets).mean()
+        pointing = pointing_loss(looks[..., visual], _showing(batch)).mean()
         seg = self.model.text_hidden_fcs(hidden[rows, columns])
         seen = self.model.text_hidden_fcs(heard.visual)
         at_size(self.model.grounding, batch.packed.pixels.shape[-1])
@@ -271,7 +275,24 @@ class LanguageStage(Stage[SpokenBatch]):
         return losses, seg
 
 
+def _showing(batch: SpokenBatch) -> Tensor:
+    """What shows that a [SEG] means it: (S, F, G, G); the first frame shows no motion."""
+    moving = torch.tensor([means == "motion" for means in batch.means], dtype=torch.bool)
+    shown = batch.frame_targets.clone()
+    shown[moving, 0] = 0
+    return shown
+
+
 class NamingStage(LanguageStage):
     """First of all, what colours and shapes are called: the rest of language builds on looking."""
 
     name = "naming"
+
+
+class MotionStage(LanguageStage):
+    """What moves in clips, and which way: at a pace that would cost `joint` what it knows."""
+
+    name = "motion"
+    matrix_rate = 4e-3
+    trained = ("language.", "text_hidden_fcs.")
+    slow = ("language.vision.",)

@@ -34,6 +34,13 @@ def test_equal_seeds_draw_equal_clips(size):
     assert first.targets((first.objects[0].label,)).shape == (3, size // 4, size // 4)
 
 
+def test_frames_that_are_spread_are_those_of_the_whole_clip():
+    whole = draw_clip(np.random.default_rng(3), 9, kind="shapes")
+    spread = draw_clip(np.random.default_rng(3), 3, kind="shapes", every=4)
+    assert np.array_equal(spread.labels, whole.labels[::4])
+    assert (whole.labels[0] != whole.labels[-1]).any()
+
+
 def test_steady_objects_are_there_from_the_first_frame_to_the_last():
     for clip in STEADY:
         for thing in clip.objects:

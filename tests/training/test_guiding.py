@@ -1,6 +1,7 @@
 """Where answers look and what moved where: right attention costs 0, and belongs to its turn."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,10 +9,10 @@ import torch
 from tokenizers import Tokenizer
 
 import napari_sa2va
-from napari_sa2va.training import guiding, language, questions
+from napari_sa2va.training import guiding, language, questions, speaking
 from napari_sa2va.training.batches import Packer, Talk, named_turns
 from napari_sa2va.training.clips import Clip
-from napari_sa2va.training.following import UNTOLD, WAYS, tracks
+from napari_sa2va.training.following import UNTOLD, WAYS, matching_loss, tracks
 from napari_sa2va.training.guiding import SIDE, SINKS, named_centres, named_shares
 from napari_sa2va.training.meaning import Turn
 from napari_sa2va.training.scene import SceneObject
@@ -86,7 +87,7 @@ def test_attention_that_counts_costs_nothing():
     assert guiding._counting_loss(looks.flip(0).log(), visual, centres) > 1
 
 
-def test_what_moves_is_followed_from_the_first_frame():
+def test_what_moves_is_followed_from_the_first_frame_and_from_the_one_before():
     labels = np.zeros((3, 256, 256), np.uint8)
     for frame in range(3):
         labels[frame, 100:140, 20 + 30 * frame : 60 + 30 * frame] = 1
@@ -97,7 +98,6 @@ def test_what_moves_is_followed_from_the_first_frame():
     )
     clip = Clip(np.zeros((3, 256, 256, 3), np.uint8), labels, objects, "fluorescence")
     found = tracks([clip])
-    first = {1: labels[0] == 1, 2: labels[0] == 2}
     assert set(found.ways.tolist()) == {WAYS.index("right"), WAYS.index("still")}
     for token, before, way in zip(found.tokens, found.before, found.ways, strict=True):
         frame, place = divmod(int(token), SIDE**2)
@@ -106,8 +106,34 @@ def test_what_moves_is_followed_from_the_first_frame():
         shown = labels[frame, row * 32 : row * 32 + 32, column * 32 : column * 32 + 32]
         label = 1 if way == WAYS.index("right") else 2
         assert (shown == label).any()
-        share = first[label].reshape(SIDE, 32, SIDE, 32).mean((1, 3)).ravel()
-        assert np.allclose(before, share / share.sum(), atol=1e-5)
+        for head, then in enumerate((0, frame - 1)):
+            share = (labels[then] == label).reshape(SIDE, 32, SIDE, 32).mean((1, 3)).ravel()
+            expected = np.zeros((3, SIDE**2))
+            expected[then] = share / share.sum()
+            assert np.allclose(before[head], expected.ravel(), atol=1e-5)
     drifting = tuple(SceneObject(1, 900, 0.5, 0.5, "cell", motion="drifting") for _ in "a")
     unknown = tracks([Clip(clip.frames, labels, drifting, clip.kind)])
     assert set(unknown.ways.tolist()) == {UNTOLD}
+
+
+def test_to_match_is_to_look_nowhere_else():
+    places, before = torch.arange(2, 8), torch.zeros(1, 2, 6)
+    before[0, 0, 1], before[0, 1, 4] = 1, 1
+    visible = torch.arange(10)[None] < 9
+    looks = torch.zeros(1, 2, 10)
+    looks[0, 0, 3], looks[0, 1, 6] = 30, 30
+    assert matching_loss(looks, visible, places, before).item() == pytest.approx(0, abs=1e-3)
+    hidden, elsewhere = looks.clone(), looks.clone()
+    hidden[..., 9], elsewhere[..., 8] = 60, 60
+    assert matching_loss(hidden, visible, places, before).item() == pytest.approx(0, abs=1e-3)
+    assert matching_loss(elsewhere, visible, places, before) > 10
+
+
+def test_the_first_frame_shows_no_motion():
+    targets = torch.ones(2, 3, 4, 4)
+    batch = SimpleNamespace(frame_targets=targets, means=("motion", "color"))
+    shown = speaking._showing(batch)
+    assert not shown[0, 0].any()
+    assert shown[0, 1:].all()
+    assert shown[1].all()
+    assert targets.all()

@@ -47,6 +47,7 @@ def _source(name: str):
             _tokenizer(), source, images=2, turns=2, clips_every=None, makers=NAMES
         ),
         "language": lambda: speaker,
+        "motion": lambda: Speaker(_tokenizer(), source, clips=1, clips_every=1, turns=3),
         "joint": lambda: JointSource(speaker, clicker),
         "memory": lambda: ClipSource(rng, clips=1, objects=2, lengths=(2,)),
     }[name]()
