@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,9 +50,9 @@ def _arguments(prompt: VisualPrompt) -> dict[str, Any]:
     return arguments
 
 
-def ask(session: Session, text: str) -> Found:
-    """Ask about an image; no question sees another."""
-    answer = session.ask(text, remember=False).result()
+def ask(session: Session, text: str, frames: Sequence[int] | None = None) -> Found:
+    """Ask about an image, or about frames of a clip; no question sees another."""
+    answer = session.ask(text, frames=frames, remember=False).result()
     said = plain_text(answer.text)
     if not answer.objects:
         return Found(np.zeros(session.shape[1:], bool), None, said)
@@ -60,8 +61,8 @@ def ask(session: Session, text: str) -> Found:
     return Found(mask, float(np.mean(scores)), said)
 
 
-def find_in_clip(session: Session, text: str) -> Mask:
+def find_in_clip(session: Session, text: str, frames: Sequence[int] | None = None) -> Mask:
     """What a text finds in each frame of a clip, all objects together: (T, H, W)."""
-    answer = session.ask(text, remember=False).result()
+    answer = session.ask(text, frames=frames, remember=False).result()
     masks = [found.masks for found in answer.objects]
     return np.logical_or.reduce(masks) if masks else np.zeros(session.shape, bool)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,22 @@ from napari_sa2va.training.evaluation.asking import ask, find_in_clip, prompt_wi
 from napari_sa2va.training.evaluation.cases import Case, Example, Mask, in_language, picture
 from napari_sa2va.training.evaluation.held_out import SIZES, kinds_of
 from napari_sa2va.training.judging import judge
-from napari_sa2va.training.language import request
+from napari_sa2va.training.language import ReferenceMaker, request
 from napari_sa2va.training.meaning import LANGUAGES
 from napari_sa2va.training.visual_prompts import box, click
 
 GROUP = "tracking"
 FRAMES = 16
 SHOWN = (0, 5, 10, 15)
-MOTION, PHRASE = "motion phrase", "phrase by color or shape"
-MAKERS = {MOTION: refer.by_motion, PHRASE: refer.by_attribute}
+# Five frames over the clip, as the dock offers them: the first five show little of a motion.
+SPREAD = (0, 4, 8, 11, 15)
+MOTION, AT_FIRST = "motion phrase", "motion phrase, first frames"
+PHRASE = "phrase by color or shape"
+PHRASES: dict[str, tuple[ReferenceMaker, Sequence[int] | None]] = {
+    MOTION: (refer.by_motion, SPREAD),
+    AT_FIRST: (refer.by_motion, None),
+    PHRASE: (refer.by_attribute, None),
+}
 QUESTIONS = {"how it moves": questions.movement, "whether it moves": questions.moves}
 TRIES = 4
 
@@ -67,14 +74,14 @@ def _in_words(
 ) -> Iterator[Case]:
     """Phrases that name objects of the clip, and questions about their motion."""
     scene = clip.scene()
-    for task, maker in MAKERS.items():
+    for task, (maker, frames) in PHRASES.items():
         reference = next(filter(None, (maker(rng, scene) for _ in range(TRIES))), None)
         if reference is None:
             continue
         truth: Mask = np.isin(clip.labels, reference.labels)
         for language in LANGUAGES:
             turn = request(reference).said(language, rng)
-            found = find_in_clip(session, turn.question)
+            found = find_in_clip(session, turn.question, frames)
             # Where neither shows anything there is nothing to compare.
             there = [i for i in range(len(truth)) if truth[i].any() or found[i].any()]
             value = float(np.mean([iou(found[i], truth[i]) for i in there]))
@@ -86,7 +93,7 @@ def _in_words(
             continue
         for language in LANGUAGES:
             turn = meaning.said(language, rng)
-            said = ask(session, turn.question).said
+            said = ask(session, turn.question, SPREAD).said
             yield Case(
                 GROUP,
                 in_language(task, language),
