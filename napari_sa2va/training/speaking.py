@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -204,7 +205,11 @@ class LanguageStage(Stage[SpokenBatch]):
     name = "language"
     learning_rate = 1e-3
     matrix_rate = 3e-3
-    trained = ("language.projector.", "language.llm.", "text_hidden_fcs.")
+    trained: ClassVar[tuple[str, ...]] = (
+        "language.projector.",
+        "language.llm.",
+        "text_hidden_fcs.",
+    )
 
     def __init__(self, model: Sa2VA, tokenizer: Tokenizer) -> None:
         super().__init__(model)
