@@ -216,22 +216,28 @@ class RemoteSession:
 
     def _run(self, make: Callable[[int], Work]) -> Iterator[events.Event]:
         try:
-            yield from self._restore()
-            call = self._begin(make)
+            yield from self._request(make)
         except Sa2VAError as error:
             yield events.Failed(error.message, error.hint, error.remedy)
-            return
-        yield from self._follow(call)
 
     def _at_once(self, make: Callable[[int], Remove | Reset]) -> None:
-        for _ in self._restore():
-            pass
-        for event in self._follow(self._begin(make)):
+        for event in self._request(make):
             if isinstance(event, events.Failed):
                 raise InputError(event.message, event.hint)
 
-    def _begin(self, make: Callable[[int], Work | Remove | Reset]) -> Call:
+    def _request(self, make: Callable[[int], Work | Remove | Reset]) -> Iterator[events.Event]:
+        """The events of a request, in a session that is made again where it was lost."""
+        call = None
+        while call is None:
+            yield from self._restore()
+            call = self._begin(make)
+        yield from self._follow(call)
+
+    def _begin(self, make: Callable[[int], Work | Remove | Reset]) -> Call | None:
+        """Send a request; None where the session has been lost since it was looked after."""
         with self._lock:
+            if self._is_lost and not self._is_closed:
+                return None
             self._interrupted = None
             self._last_request += 1
             message = _checked(make, self._last_request)
@@ -243,6 +249,8 @@ class RemoteSession:
         with self._lock:
             if self._is_closed:
                 raise BackendError("The session is closed.", "Open a new one.")
+            if self._is_lost:
+                raise BackendError("The session was lost again.", "Resume to go on.", "resume")
             self._calls[call.message.request] = call
             link = self._link
         self._post(link, call.message)

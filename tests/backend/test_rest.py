@@ -7,11 +7,12 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from napari_sa2va.backend.client import RemoteBackend
 from napari_sa2va.backend.connectors import ServerConnector
 from napari_sa2va.backend.limits import Limits
-from napari_sa2va.core.events import Mask
+from napari_sa2va.core.events import Failed, Mask
 from tests.backend.serving import TOKEN, running_server, wait_for
 
 BOX = (15.0, 25.0, 48.0, 60.0)
@@ -51,3 +52,25 @@ def test_an_unused_session_ends_and_the_next_request_makes_it_anew(
         np.testing.assert_array_equal(*masks)
         assert backend.info.state == "ready"
         session.close()
+
+
+def test_a_request_waits_for_no_session_that_is_lost_before_it_is_sent(
+    tiny_folder: Path, stack: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        running_server(tiny_folder, Limits()) as served,
+        closing(RemoteBackend(ServerConnector(served.url, TOKEN), str(tiny_folder))) as backend,
+    ):
+        session = backend.open(stack)
+        begin, lost = session._begin, []
+
+        def begin_when_lost(make):
+            if not lost:
+                lost.append(session._link)
+                session._leave()
+            return begin(make)
+
+        monkeypatch.setattr(session, "_begin", begin_when_lost)
+        found = list(session.segment(1, 0, box=BOX))
+        assert not [event for event in found if isinstance(event, Failed)]
+        assert session._link is not lost[0]
