@@ -46,9 +46,9 @@ stained tissue and coins, 6% beads, 5% each bacteria and fibres (training draws 
 often); half of them are at 256 and half at 512 pixels. Korean is asked about the same scenes and
 meanings as English. J&F is that of DAVIS (Perazzi et al., 2016), over the frames that show the
 object, without the prompted one; presence is right in a frame where the mask is empty exactly if
-the object is absent. Motion is asked about five frames spread over the clip, as the dock and the
-API let users do; "first frames" are the five that are looked at where nothing is chosen. The
-interval is a bootstrap over images.
+the object is absent. The language side looks at the first five frames of a clip, as where nothing
+is chosen; "frames over the clip" are five that are spread over it. The interval is a bootstrap over
+images.
 """
 
 CALIBRATION = """\

@@ -78,8 +78,7 @@ class ChatPanel(QWidget):
         self.look_at.addItems(LOOKS)
         self.look_at.setToolTip(
             "The frames that the model looks at to answer: five from the one shown, that one "
-            "alone, or five spread over the range (best for what moves). What it finds is followed "
-            "through all frames."
+            "alone, or five spread over the range. What it finds is followed through all frames."
         )
         self.look_at.setAccessibleName("Frames to look at")
         self.measures = ChoiceButton("Facts", _FACTS_TIP, MEASURES, self)

@@ -50,9 +50,9 @@ def _arguments(prompt: VisualPrompt) -> dict[str, Any]:
     return arguments
 
 
-def ask(session: Session, text: str, frames: Sequence[int] | None = None) -> Found:
-    """Ask about an image, or about frames of a clip; no question sees another."""
-    answer = session.ask(text, frames=frames, remember=False).result()
+def ask(session: Session, text: str) -> Found:
+    """Ask about an image; no question sees another."""
+    answer = session.ask(text, remember=False).result()
     said = plain_text(answer.text)
     if not answer.objects:
         return Found(np.zeros(session.shape[1:], bool), None, said)

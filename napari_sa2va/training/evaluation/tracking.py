@@ -24,13 +24,13 @@ from napari_sa2va.training.visual_prompts import box, click
 GROUP = "tracking"
 FRAMES = 16
 SHOWN = (0, 5, 10, 15)
-# Five frames over the clip, as the dock offers them: the first five show little of a motion.
+# Five frames over the clip, as the dock offers them, instead of the first five.
 SPREAD = (0, 4, 8, 11, 15)
-MOTION, AT_FIRST = "motion phrase", "motion phrase, first frames"
+MOTION, OVER_CLIP = "motion phrase", "motion phrase, frames over the clip"
 PHRASE = "phrase by color or shape"
 PHRASES: dict[str, tuple[ReferenceMaker, Sequence[int] | None]] = {
-    MOTION: (refer.by_motion, SPREAD),
-    AT_FIRST: (refer.by_motion, None),
+    MOTION: (refer.by_motion, None),
+    OVER_CLIP: (refer.by_motion, SPREAD),
     PHRASE: (refer.by_attribute, None),
 }
 QUESTIONS = {"how it moves": questions.movement, "whether it moves": questions.moves}
@@ -93,7 +93,7 @@ def _in_words(
             continue
         for language in LANGUAGES:
             turn = meaning.said(language, rng)
-            said = ask(session, turn.question, SPREAD).said
+            said = ask(session, turn.question).said
             yield Case(
                 GROUP,
                 in_language(task, language),
