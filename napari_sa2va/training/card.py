@@ -82,11 +82,10 @@ def _training(logs: Path | None, images: Path) -> Iterator[str]:
             "whose own training is not in this table."
         ).format(**start)
     if start and start.get("back"):
-        parts = ", ".join(f"`{name}*`" for name in start.get("back_parts", ()) if name)
         yield (
-            f"In the end its weights{parts and f' {parts}'} were moved {start['back']:.0%} of the "
-            "way back to those (arXiv 2109.01903): what training makes better mostly stays so, and "
-            "what it forgets mostly comes back."
+            f"In the end its weights were moved {start['back']:.0%} of the way back to those "
+            "(arXiv 2109.01903): what training makes better mostly stays so, and what it forgets "
+            "mostly comes back."
         )
     yield (
         "By `python -m napari_sa2va.training.train`, in stages; the pace is a factor on the usual "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -89,16 +89,9 @@ def side(folder: Path) -> int:
     return int(read_json(path).get("image_size", 1024)) if path.exists() else 1024
 
 
-def note_start(
-    folder: Path, init: Path, back: float = 0.0, back_parts: Sequence[str] = ("",)
-) -> None:
-    """Note that the training in `folder` starts from `init`, and how far what ends `back` there."""
-    start = {
-        "checkpoint": init.name,
-        "weights_sha256": digest(init),
-        "back": back,
-        "back_parts": list(back_parts),
-    }
+def note_start(folder: Path, init: Path, back: float = 0.0) -> None:
+    """Note that the training in `folder` starts from `init`, and how far it ends `back` there."""
+    start = {"checkpoint": init.name, "weights_sha256": digest(init), "back": back}
     (folder / START).write_text(json.dumps(start) + "\n", encoding="utf-8")
 
 

@@ -56,7 +56,7 @@ def main(options: Sequence[str] | None = None) -> None:
     tokenizer = _tokenizer(out)
     model = assemble(out, arguments.seed, arguments.init, arguments.init_parts).to(device)
     if rank() == 0 and arguments.init:
-        note_start(out, arguments.init, arguments.back, arguments.back_parts)
+        note_start(out, arguments.init, arguments.back)
     nuclei = read_nuclei(arguments.nuclei, held_out=False) if arguments.nuclei else []
     for name in arguments.stages:
         if (out / f"{name}.safetensors").exists():
@@ -64,7 +64,7 @@ def main(options: Sequence[str] | None = None) -> None:
         _train(name, model, tokenizer, nuclei, arguments)
     if rank() == 0 and all((out / f"{name}.safetensors").exists() for name in STAGES):
         if arguments.back:
-            move_back(model, arguments.init, arguments.back, arguments.back_parts)
+            move_back(model, arguments.init, arguments.back)
         write_checkpoint(model.cpu(), out / "checkpoint", tokenizer)
         _report(arguments)
 
@@ -121,13 +121,6 @@ def _arguments(options: Sequence[str] | None) -> argparse.Namespace:
         default=0.0,
         metavar="SHARE",
         help="move the trained weights by this share of the way back to those of --init",
-    )
-    parser.add_argument(
-        "--back-parts",
-        nargs="+",
-        default=[""],
-        metavar="NAME",
-        help="move only weights whose names begin so",
     )
     parser.add_argument("--minutes", type=float, default=1.0, help="factor on each stage's time")
     parser.add_argument(

@@ -46,15 +46,12 @@ def warm_start(model: Sa2VA, folder: Path, parts: Sequence[str], same_words: boo
 
 
 @torch.no_grad()
-def move_back(model: Sa2VA, folder: Path, share: float, parts: Sequence[str] = ("",)) -> None:
+def move_back(model: Sa2VA, folder: Path, share: float) -> None:
     """Move a trained model's weights by a share of the way back to the checkpoint it started from.
-
-    Only those whose names begin as one of `parts`.
 
     What training made better mostly stays so, and what it forgot of images unlike its own mostly
     comes back (Wortsman et al., arXiv 2109.01903).
     """
     earlier = load_model(folder).state_dict()
     for name, value in model.named_parameters():  # each once: words are tied to the head
-        if name.startswith(tuple(parts)):
-            value.lerp_(earlier[name].to(value), share)
+        value.lerp_(earlier[name].to(value), share)
