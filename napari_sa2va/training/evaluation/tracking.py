@@ -24,14 +24,15 @@ from napari_sa2va.training.visual_prompts import box, click
 GROUP = "tracking"
 FRAMES = 16
 SHOWN = (0, 5, 10, 15)
-# Five frames over the clip, as the dock offers them, instead of the first five.
+# Five frames over the clip, instead of the first five.
 SPREAD = (0, 4, 8, 11, 15)
 MOTION, OVER_CLIP = "motion phrase", "motion phrase, frames over the clip"
 PHRASE = "phrase by color or shape"
-PHRASES: dict[str, tuple[ReferenceMaker, Sequence[int] | None]] = {
-    MOTION: (refer.by_motion, None),
-    OVER_CLIP: (refer.by_motion, SPREAD),
-    PHRASE: (refer.by_attribute, None),
+# Which frames the language side looks at; the same phrase is asked once for each.
+Frames = Sequence[int] | None
+PHRASES: dict[ReferenceMaker, dict[str, Frames]] = {
+    refer.by_motion: {MOTION: None, OVER_CLIP: SPREAD},
+    refer.by_attribute: {PHRASE: None},
 }
 QUESTIONS = {"how it moves": questions.movement, "whether it moves": questions.moves}
 TRIES = 4
@@ -74,19 +75,20 @@ def _in_words(
 ) -> Iterator[Case]:
     """Phrases that name objects of the clip, and questions about their motion."""
     scene = clip.scene()
-    for task, (maker, frames) in PHRASES.items():
+    for maker, tasks in PHRASES.items():
         reference = next(filter(None, (maker(rng, scene) for _ in range(TRIES))), None)
         if reference is None:
             continue
         truth: Mask = np.isin(clip.labels, reference.labels)
         for language in LANGUAGES:
             turn = request(reference).said(language, rng)
-            found = find_in_clip(session, turn.question, frames)
-            # Where neither shows anything there is nothing to compare.
-            there = [i for i in range(len(truth)) if truth[i].any() or found[i].any()]
-            value = float(np.mean([iou(found[i], truth[i]) for i in there]))
-            name, example = in_language(task, language), strip(clip, truth, found)
-            yield Case(GROUP, name, value, number, example=example, text=turn.question)
+            for task, frames in tasks.items():
+                found = find_in_clip(session, turn.question, frames)
+                # Where neither shows anything there is nothing to compare.
+                there = [i for i in range(len(truth)) if truth[i].any() or found[i].any()]
+                value = float(np.mean([iou(found[i], truth[i]) for i in there]))
+                name, example = in_language(task, language), strip(clip, truth, found)
+                yield Case(GROUP, name, value, number, example=example, text=turn.question)
     for task, ask_about in QUESTIONS.items():
         meaning = next(filter(None, (ask_about(rng, scene) for _ in range(TRIES))), None)
         if meaning is None:
