@@ -22,7 +22,7 @@ KNOWLEDGE = """\
 ## What it does not know
 
 - Anything else: photographs, faces, written words, other languages.
-- Counts beyond twenty: it says that there are more.
+- Counts beyond twenty: it says that there are more, or, of 21 to 25, some number near twenty.
 - What is only a few pixels large after the image is squeezed to {side} x {side}.
 - What it says is no measurement: see the figures, and what they miss.
 """

@@ -21,7 +21,8 @@ Value = bool | int | str | tuple[tuple[str | None, str], ...] | None
 GRAMMARS: dict[str, Grammar] = {"en": English(), "ko": Korean()}
 LANGUAGES = tuple(GRAMMARS)
 UNNAMED = ("overview", "caption", "nature")  # acts whose questions name nothing in the scene
-MANY = 21  # a count beyond which no number is said
+MANY = 21  # from here on no number is said
+SURELY_MANY = 26  # between the two, nobody is asked: neither a number nor "more" would be wrong
 
 
 @dataclass(frozen=True)

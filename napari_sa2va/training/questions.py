@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_sa2va.training.attributes import common_noun, open_noun
-from napari_sa2va.training.meaning import MANY, Meaning, Reference
+from napari_sa2va.training.meaning import MANY, SURELY_MANY, Meaning, Reference
 from napari_sa2va.training.meaning import Turn as Turn
 from napari_sa2va.training.places import SPRAWLING
 from napari_sa2va.training.references import (
@@ -26,7 +26,7 @@ LISTED = 4  # a sentence names up to so many objects one by one
 BETWEEN = 0.03  # nearer than this to the border of two regions, an object lies in neither
 
 
-def count(rng: Generator, scene: Scene) -> Meaning:
+def count(rng: Generator, scene: Scene) -> Meaning | None:
     """How many there are, of all or of a class; now and then none."""
     if scene.kind == "shapes" and rng.random() < 0.08:
         return Meaning("count", (absent(rng, scene),), 0)
@@ -41,7 +41,10 @@ def count(rng: Generator, scene: Scene) -> Meaning:
         if color and not shape:
             noun = open_noun(scene)
     labels = tuple(thing.label for thing in things)
-    return Meaning("count", (Reference("class", labels, noun, color),), min(len(things), MANY))
+    told = _told(len(things))
+    if told is None:
+        return None
+    return Meaning("count", (Reference("class", labels, noun, color),), told)
 
 
 def color(rng: Generator, scene: Scene) -> Meaning | None:
@@ -113,16 +116,20 @@ def nature(rng: Generator, scene: Scene) -> Meaning | None:
     return Meaning("nature", (), nouns.pop())
 
 
-def overview(rng: Generator, scene: Scene) -> Meaning:
+def overview(rng: Generator, scene: Scene) -> Meaning | None:
     """Name what is there: one by one where few and unlike, else by number."""
     parts = _parts(scene)
-    return Meaning("overview", parts, _value(parts))
+    value = _value(parts)
+    return None if value is None else Meaning("overview", parts, value)
 
 
-def caption(rng: Generator, scene: Scene) -> Meaning:
+def caption(rng: Generator, scene: Scene) -> Meaning | None:
     """The same with a mask behind each phrase (grounded conversation generation)."""
     parts = _parts(scene)
-    return Meaning("caption", parts, _value(parts), tuple(part.labels for part in parts))
+    value = _value(parts)
+    if value is None:
+        return None
+    return Meaning("caption", parts, value, tuple(part.labels for part in parts))
 
 
 def movement(rng: Generator, scene: Scene) -> Meaning | None:
@@ -161,10 +168,17 @@ def _parts(scene: Scene) -> tuple[Reference, ...]:
     return (Reference("class", tuple(it.label for it in things), noun),)
 
 
-def _value(parts: tuple[Reference, ...]) -> tuple[tuple[str | None, str], ...] | int:
-    """Colours and nouns of what is listed; the count where all are told at once."""
+def _told(number: int) -> int | None:
+    """The number that is said of so many; `MANY` of clearly more, None where that is not clear."""
+    if number < MANY:
+        return number
+    return MANY if number >= SURELY_MANY else None
+
+
+def _value(parts: tuple[Reference, ...]) -> tuple[tuple[str | None, str], ...] | int | None:
+    """Colours and nouns of what is listed; the count, if it can be told, of all at once."""
     if len(parts) == 1 and len(parts[0].labels) > 1:
-        return min(len(parts[0].labels), MANY)
+        return _told(len(parts[0].labels))
     return tuple((part.color, part.noun) for part in parts)
 
 

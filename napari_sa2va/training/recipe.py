@@ -89,7 +89,7 @@ def _clicker(rng: np.random.Generator, nuclei: Sequence[NucleiImage], **options:
 
 def _talked(rng: np.random.Generator, nuclei: Sequence[NucleiImage]) -> SceneSource:
     # To point at one of several teaches more than to point at the only one.
-    return SceneSource(rng, nuclei, real=0.12, crowded=0.2, fewest=2, shares=MIXED)
+    return SceneSource(rng, nuclei, real=0.12, crowded=0.25, fewest=2, shares=MIXED)
 
 
 def build_stage(name: str, model: Sa2VA, tokenizer: Tokenizer) -> Stage[Any]:

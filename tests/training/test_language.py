@@ -193,6 +193,15 @@ def test_counts_are_those_of_the_labels():
         assert meaning.value == min(MANY, len(_class(scene, meaning.references[0])))
 
 
+@pytest.mark.parametrize(("number", "told"), [(20, 20), (21, None), (25, None), (26, MANY)])
+def test_many_is_said_only_where_it_is_clear(number, told):
+    things = [_thing(label, 0.5, 0.5, "nucleus") for label in range(1, number + 1)]
+    scene = _scene(*things, kind="fluorescence")
+    for maker in (questions.count, questions.overview, questions.caption):
+        meaning = maker(np.random.default_rng(0), scene)
+        assert (None if meaning is None else meaning.value) == told
+
+
 def test_existence_is_asked_in_vain_as_often_as_not():
     rng = np.random.default_rng(7)
     values = [questions.existence(rng, scene).value for scene in SCENES for _ in range(20)]

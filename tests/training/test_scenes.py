@@ -11,6 +11,7 @@ from napari_sa2va.training.drawing import SIZE, paint
 from napari_sa2va.training.filaments import filament_distance
 from napari_sa2va.training.nuclei import crop_nuclei, is_held_out, read_nuclei
 from napari_sa2va.training.optics import blur
+from napari_sa2va.training.placing import CROWD
 from napari_sa2va.training.scene import MASK_STRIDE, MIN_AREA, Scene, describe
 from napari_sa2va.training.scenes import KINDS, draw_scene
 from napari_sa2va.training.stage import SceneSource
@@ -166,10 +167,11 @@ def test_a_scene_without_background_can_be_clicked(objects):
                 assert (labels[y, x] == 1) == (kind == POSITIVE)
 
 
-def test_half_of_the_crowds_can_be_counted_to_twenty():
+def test_most_scenes_with_many_objects_can_be_counted():
     source = SceneSource(np.random.default_rng(0), crowded=1.0, kind="beads", reuse=0.0)
-    counts = [len(source.draw().objects) for _ in range(20)]
-    assert sum(count <= 22 for count in counts) >= 6
+    counts = [len(source.draw().objects) for _ in range(30)]
+    assert sum(count < CROWD for count in counts) >= 4
+    assert sum(CROWD <= count <= 22 for count in counts) >= 6
     assert sum(count > 22 for count in counts) >= 4
 
 

@@ -38,7 +38,7 @@ def measure(engine: Engine, seed: int, scenes: int) -> Iterator[Case]:
                     yield from _asked(session, held, task, meaning)
     for held in held_out_scenes(seed, 5, scenes, most=MANY):
         meaning = questions.count(held.rng, held.scene)
-        if _count(meaning) <= MANY:
+        if meaning is not None and _count(meaning) <= MANY:
             with engine.open(held.scene.image) as session:
                 yield from _asked(session, held, WITHIN_ONE, meaning)
 
