@@ -127,7 +127,6 @@ def next_token_loss(
     return F.cross_entropy(logits, targets[answered]), accuracy.detach()
 
 
-@torch.no_grad()
 def word_losses(hidden: Tensor, head: torch.nn.Module, targets: Tensor) -> Tensor:
-    """Cross-entropy (N,) of states (N, C), measured only."""
+    """Cross-entropy (N,) of states (N, C)."""
     return F.cross_entropy(head(hidden).float(), targets, reduction="none")

@@ -9,7 +9,8 @@ import torch
 from tokenizers import Tokenizer
 
 import napari_sa2va
-from napari_sa2va.training import guiding, language, questions, speaking
+from napari_sa2va.models.checkpoint import load_model
+from napari_sa2va.training import guiding, language, questions, references, speaking
 from napari_sa2va.training.batches import Packer, Talk, named_turns
 from napari_sa2va.training.clips import Clip
 from napari_sa2va.training.following import UNTOLD, WAYS, matching_loss, tracks
@@ -17,6 +18,8 @@ from napari_sa2va.training.guiding import SIDE, SINKS, named_centres, named_shar
 from napari_sa2va.training.meaning import Turn
 from napari_sa2va.training.scene import SceneObject
 from napari_sa2va.training.scenes import draw_scene
+from napari_sa2va.training.speaking import Speaker
+from napari_sa2va.training.stage import SceneSource
 
 NANO = Path(napari_sa2va.__file__).parent / "models" / "nano"
 MAKERS = (questions.existence, questions.count, questions.where, language.refusal)
@@ -127,6 +130,20 @@ def test_to_match_is_to_look_nowhere_else():
     hidden[..., 9], elsewhere[..., 8] = 60, 60
     assert matching_loss(hidden, visible, places, before).item() == pytest.approx(0, abs=1e-3)
     assert matching_loss(elsewhere, visible, places, before) > 10
+
+
+def test_what_one_token_tells_weighs_more_than_the_words_around_it(packer, monkeypatch):
+    source = SceneSource(np.random.default_rng(0))
+    makers = (questions.count, language.requests(references.everything))
+    speaker = Speaker(packer._tokenizer, source, images=2, turns=4, makers=makers)
+    batch = speaker.about_images()
+    stage = speaking.LanguageStage(load_model(NANO), packer._tokenizer)
+    told = stage.losses(batch)
+    monkeypatch.setattr(speaking, "ASKED_WEIGHTS", {})
+    plain = stage.losses(batch)
+    extra = 0.3 * plain["words_count"]
+    assert extra > 0
+    torch.testing.assert_close(told["loss"], plain["loss"] + extra)
 
 
 def test_the_first_frame_shows_no_motion():
