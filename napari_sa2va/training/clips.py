@@ -33,7 +33,7 @@ class Clip:
 
     What enters later has labels in the later frames, but is not among the objects. Of a clip
     whose stage drifts all objects are "drifting": in it nothing can be said to move or to stay.
-    An object that the last frame does not show is "leaving".
+    An object that is not there in the end is "leaving".
     """
 
     frames: NDArray[np.uint8]  # (T, H, W, 3)
@@ -44,6 +44,11 @@ class Clip:
     def scene(self, frame: int = 0) -> Scene:
         """One frame as a scene, with the objects of the first frame."""
         return Scene(self.frames[frame], self.labels[frame], self.objects, self.kind)
+
+    @property
+    def shows_others(self) -> bool:
+        """Whether a later frame shows a body that is not among the objects."""
+        return not set(np.unique(self.labels)) <= {0, *(thing.label for thing in self.objects)}
 
     def targets(self, labels: tuple[int, ...]) -> NDArray[np.float32]:
         """Soft masks of some labels in all frames: (T, H / 4, W / 4)."""
@@ -84,6 +89,7 @@ def draw_clip(
     steady: bool = False,
     size: int = SIZE,
     every: int = 1,
+    beyond: int = 0,
 ) -> Clip:
     """Draw a clip.
 
@@ -96,23 +102,27 @@ def draw_clip(
     kind : str, optional
         As in `draw_scene`.
     steady : bool
-        No object comes late, leaves early or is ever hidden but for a rest; language needs that.
+        No object comes late, leaves early or is ever hidden but for a rest.
     size : int
         Side of the frames in pixels, a multiple of 32.
     every : int
         Only every so manieth frame is shown, as of a stack over which those that the LLM looks at
         are spread.
+    beyond : int
+        How many frames follow that are not shown: what an object does is told of the whole.
     """
     while True:
-        script = _draw_script(rng, (length - 1) * every + 1, most, kind, steady, size)
+        last = (length - 1) * every + beyond
+        script = _draw_script(rng, last + 1, most, kind, steady, size)
         frames, labels, whole = _film(rng, script, range(0, length * every, every))
         said = said_of(script.bodies, script.style, frames[0], labels[0])
         first = np.bincount(labels[0].ravel(), minlength=256)
+        end = paint(script.cast(last), script.style).labels if beyond else labels[-1]
         for number, course in enumerate(script.courses, 1):
             if first[number] < SEEN * whole[number - 1]:
                 del said[number]  # too much of it is hidden to tell what it is
             else:
-                there = bool((labels[-1] == number).any())
+                there = bool((end == number).any())
                 said[number] |= _motion(script, number - 1, course, there)
         objects = describe(labels[0], said)
         if objects and not (steady and _is_lost(labels, objects)):

@@ -67,7 +67,7 @@ def tracks(clips: Sequence[Clip]) -> Tracks:
                 rows.append(row)
                 tokens.append(frame * SIDE**2 + int(token))
                 before.append(shares.reshape(2, -1))
-                clear = told[label] in ("moving", "still")
+                clear = told[label] in ("moving", "still", "leaving")
                 ways.append(_way(moved[label]) if clear else UNTOLD)
     width = len(clips[0].labels) * SIDE**2
     return Tracks(

@@ -12,16 +12,18 @@ from torch import Tensor
 from napari_sa2va.models.sa2va import Sa2VA
 from napari_sa2va.training.clicking import ClickBatch, Clicker, click_losses, decoding_loss
 from napari_sa2va.training.hearing import hear
-from napari_sa2va.training.losses import mask_losses
+from napari_sa2va.training.losses import MaskLosses, mask_losses
+from napari_sa2va.training.remembering import PRESENT
 from napari_sa2va.training.seeing import DenseHead
 from napari_sa2va.training.speaking import REPORTED, LanguageStage, Speaker, SpokenBatch
-from napari_sa2va.training.stage import Stage, decode_prompts, encode
+from napari_sa2va.training.stage import RawDecoded, Stage, decode_prompts, encode
 
 MOST_MASKS = 32  # of a batch, so that its cost is bounded
 FEWER = 12  # of a batch that SAM 2 sees enlarged: each costs four times as much
 CLICKS_EVERY = 4  # batches
 ENLARGED_EVERY = 3  # batches of language
 DENSE_WEIGHT = 0.5
+PRESENCE_WEIGHT = 0.1  # of whether a [SEG]'s object is in the frame
 
 
 @dataclass(frozen=True)
@@ -115,11 +117,27 @@ class JointStage(Stage[JointBatch]):
             features = encode(self.model.grounding, pixels)
         decoded = decode_prompts(self.model.grounding, features, row_of, language=seg[chosen])
         masks = mask_losses(decoded.logits, targets)
+        present = targets.sum((1, 2)) > PRESENT
+        presence = F.binary_cross_entropy_with_logits(decoded.presence[:, 0], present.float())
+        losses["loss"] = losses["loss"] + PRESENCE_WEIGHT * presence
+        if frames > 1:
+            losses["presence"] = presence
+        if not present.any():
+            return losses
+        decoded, masks = _of(decoded, present), MaskLosses(*(it[present] for it in masks))
         losses["loss"] = losses["loss"] + decoding_loss(decoded, masks)
         losses["iou_clip" if frames > 1 else "iou_image"] = masks.iou.mean()
         losses["score_error"] = (decoded.iou.float() - masks.iou).abs().mean().detach()
+        there = chosen[present].tolist()
         for means in REPORTED:
-            picked = [i for i, row in enumerate(chosen.tolist()) if spoken.means[row] == means]
+            picked = [i for i, row in enumerate(there) if spoken.means[row] == means]
             if picked:
                 losses[f"iou_{means}"] = masks.iou[picked].mean()
         return losses
+
+
+def _of(decoded: RawDecoded, chosen: Tensor) -> RawDecoded:
+    """Some of the masks."""
+    return RawDecoded(
+        decoded.logits[chosen], decoded.iou[chosen], decoded.token[chosen], decoded.presence[chosen]
+    )

@@ -15,7 +15,7 @@ from napari_sa2va.training.joining import JointSource, JointStage
 from napari_sa2va.training.language import requests
 from napari_sa2va.training.nuclei import NucleiImage
 from napari_sa2va.training.remembering import ClipSource, MemoryStage
-from napari_sa2va.training.scenes import KIND_SHARES, KINDS
+from napari_sa2va.training.scenes import KINDS
 from napari_sa2va.training.seeing import Looker, VisionStage
 from napari_sa2va.training.speaking import LanguageStage, MotionStage, NamingStage, Speaker
 from napari_sa2va.training.stage import SceneSource, Source, Stage
@@ -45,7 +45,6 @@ HARD = {
     "bacteria": 0.1,
     "fibres": 0.09,
 }
-MIXED = tuple((HARD[kind] + usual) / 2 for kind, usual in zip(KINDS, KIND_SHARES, strict=True))
 NAMES = (requests(references.by_attribute),) * 3 + (requests(references.everything),)
 
 
@@ -88,8 +87,7 @@ def _clicker(rng: np.random.Generator, nuclei: Sequence[NucleiImage], **options:
 
 
 def _talked(rng: np.random.Generator, nuclei: Sequence[NucleiImage]) -> SceneSource:
-    # To point at one of several teaches more than to point at the only one.
-    return SceneSource(rng, nuclei, real=0.12, crowded=0.25, fewest=2, shares=MIXED)
+    return SceneSource(rng, nuclei, real=0.12, crowded=0.25)
 
 
 def build_stage(name: str, model: Sa2VA, tokenizer: Tokenizer) -> Stage[Any]:

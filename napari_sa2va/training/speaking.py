@@ -43,6 +43,8 @@ from napari_sa2va.training.tokenizer import IMAGE_CONTEXT
 
 MAX_FRAMES = 5  # as many of a video as Sa2VA's LLM looks at
 SPREAD = 5  # frames from one that it looks at to the next, at most
+STEADY = 0.4  # share of clips in which nothing comes or goes
+BEYOND = 11  # frames that follow the first few of a clip, at most
 PLACE_WEIGHT = 0.5
 POINTING_WEIGHT = 0.5
 SPELLING_WEIGHT = 0.2
@@ -135,8 +137,7 @@ class Speaker:
         # Few videos are shorter than what the LLM looks at.
         short = self.rng.random() < 0.3
         length = int(self.rng.integers(2, MAX_FRAMES)) if short else MAX_FRAMES
-        every = self.rng.integers(1, SPREAD + 1, self.clips)
-        clips = [draw_clip(self.rng, length, steady=True, every=int(it)) for it in every]
+        clips = [self._clip(length) for _ in range(self.clips)]
         talks = [Talk(clip.frames, self._clip_dialogues(clip)) for clip in clips]
         masks = [
             clip.targets(labels)
@@ -147,6 +148,14 @@ class Speaker:
         ]
         batch = self._batch(talks, masks, clips)
         return replace(batch, tracks=tracks(clips))
+
+    def _clip(self, length: int) -> Clip:
+        """The first frames of a clip, or some that are spread over it."""
+        rng = self.rng
+        steady = bool(rng.random() < STEADY)
+        if rng.random() < 0.5:
+            return draw_clip(rng, length, steady=steady, every=int(rng.integers(1, SPREAD + 1)))
+        return draw_clip(rng, length, steady=steady, beyond=int(rng.integers(BEYOND + 1)))
 
     def _batch(
         self, talks: list[Talk], masks: Sequence[np.ndarray], shown: Sequence[Scene | Clip]
@@ -171,7 +180,9 @@ class Speaker:
     def _clip_dialogues(self, clip: Clip) -> tuple[tuple[Turn, ...], ...]:
         scene = clip.scene()
         most = 2 * self.turns // 3
-        moving = [language.ask_motion(self.rng, scene) for _ in range(most)]
+        # Whether what is not listed does the same is not known.
+        asked = 0 if clip.shows_others else most
+        moving = [language.ask_motion(self.rng, scene) for _ in range(asked)]
         told = [self._dialogue(scene) for _ in range(self.turns - most)]
         return (*told, *((turn,) for turn in moving if turn))
 
@@ -272,7 +283,7 @@ class LanguageStage(Stage[SpokenBatch]):
         said = packed.said_rows, packed.said_columns
         spoken = word_losses(hidden[said], language.llm.lm_head, packed.targets[said])
         for means in ASKED:
-            turns = torch.tensor([it == means for it in batch.named.means], dtype=torch.bool)
+            turns = torch.tensor([it == means for it in batch.named.means], device=spoken.device)
             if turns.any():
                 told = spoken[turns[packed.said_turns]].mean()
                 losses[f"words_{means}"] = told

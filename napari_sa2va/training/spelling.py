@@ -32,10 +32,15 @@ class Speller:
         llm = model.language.llm
         words = F.log_softmax(llm.lm_head(llm.model.norm(visual[on])), -1)
         said = of_tokens[on].long()
-        loss = -words.gather(1, self.nouns[said[:, NOUN], None]).mean()
+        loss = -words.gather(1, self.nouns.to(said.device)[said[:, NOUN], None]).mean()
         colored = said[:, COLOR] >= 0
         if colored.any():
-            loss = loss - words[colored].gather(1, self.colors[said[colored, COLOR], None]).mean()
+            loss = (
+                loss
+                - words[colored]
+                .gather(1, self.colors.to(said.device)[said[colored, COLOR], None])
+                .mean()
+            )
         return loss
 
 

@@ -5,10 +5,11 @@ import pytest
 
 from napari_sa2va.training.bodies import Body
 from napari_sa2va.training.camera import draw_camera
-from napari_sa2va.training.clips import draw_clip
+from napari_sa2va.training.clips import Clip, draw_clip
 from napari_sa2va.training.courses import draw_courses
 from napari_sa2va.training.dividing import Division
 from napari_sa2va.training.drawing import paint
+from napari_sa2va.training.scene import SceneObject
 from napari_sa2va.training.scenes import KINDS
 from napari_sa2va.training.styles import draw_style
 
@@ -39,6 +40,25 @@ def test_frames_that_are_spread_are_those_of_the_whole_clip():
     spread = draw_clip(np.random.default_rng(3), 3, kind="shapes", every=4)
     assert np.array_equal(spread.labels, whole.labels[::4])
     assert (whole.labels[0] != whole.labels[-1]).any()
+
+
+def test_what_is_told_reaches_beyond_what_is_shown():
+    for seed in range(6):
+        whole = draw_clip(np.random.default_rng(seed), 16, kind="shapes")
+        start = draw_clip(np.random.default_rng(seed), 5, kind="shapes", beyond=11)
+        assert np.array_equal(start.labels, whole.labels[:5])
+        assert start.objects == whole.objects
+
+
+def test_a_clip_knows_whether_it_shows_what_is_not_listed():
+    labels = np.zeros((2, 64, 64), np.uint8)
+    labels[:, 8:24, 8:24] = 1
+    listed = Clip(
+        np.zeros((2, 64, 64, 3), np.uint8), labels, (SceneObject(1, 256, 0, 0, "circle"),), "shapes"
+    )
+    assert not listed.shows_others
+    labels[1, 40:56, 40:56] = 2
+    assert listed.shows_others
 
 
 def test_steady_objects_are_there_from_the_first_frame_to_the_last():

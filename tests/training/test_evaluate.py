@@ -10,6 +10,7 @@ from napari_sa2va.training.evaluation.calibration import calibrate, rank_correla
 from napari_sa2va.training.evaluation.cases import Case, Example, Mask
 from napari_sa2va.training.evaluation.examples import choose, load_examples, save_examples
 from napari_sa2va.training.evaluation.held_out import kinds_of
+from napari_sa2va.training.evaluation.questions import is_within_one
 from napari_sa2va.training.evaluation.real import coin_labels
 from napari_sa2va.training.evaluation.statistics import figure, figures
 from napari_sa2va.training.evaluation.tracking import track_cases
@@ -90,6 +91,14 @@ def test_a_task_of_one_case_shows_it_once() -> None:
     example = Example(np.zeros((8, 8, 3), np.uint8), empty, empty)
     (only,) = choose([Case("g", "t", 0.4, 0, example=example)])["g", "t"]
     assert (only.rank, only.value) == ("only", 0.4)
+
+
+@pytest.mark.parametrize(
+    ("said", "right"),
+    [("20", True), ("There are 19.", True), ("18", False), ("More than twenty.", False)],
+)
+def test_more_than_twenty_is_no_number_next_to_twenty(said, right) -> None:
+    assert is_within_one(said, 20) == right
 
 
 def test_kinds_come_in_the_shares_of_training() -> None:

@@ -146,6 +146,24 @@ def test_what_one_token_tells_weighs_more_than_the_words_around_it(packer, monke
     torch.testing.assert_close(told["loss"], plain["loss"] + extra)
 
 
+def test_language_is_taught_what_leaves(packer):
+    speaker = Speaker(packer._tokenizer, SceneSource(np.random.default_rng(2)))
+    clips = [speaker._clip(5) for _ in range(40)]
+    told = [thing.motion for clip in clips for thing in clip.objects]
+    assert {"still", "moving", "leaving", "dividing"} <= set(told)
+    here = [clip for clip in clips if not clip.shows_others]
+    leaving = [
+        (clip.labels[-1] == thing.label).any()
+        for clip in here
+        for thing in clip.objects
+        if thing.motion == "leaving"
+    ]
+    # Some are gone in what is shown, some only later.
+    assert {True, False} == {bool(it) for it in leaving}
+    others = next(clip for clip in clips if clip.shows_others)
+    assert len(speaker._clip_dialogues(others)) < speaker.turns
+
+
 def test_the_first_frame_shows_no_motion():
     targets = torch.ones(2, 3, 4, 4)
     batch = SimpleNamespace(frame_targets=targets, means=("motion", "color"))

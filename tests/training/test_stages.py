@@ -75,6 +75,21 @@ def test_one_step_changes_what_is_trained_and_nothing_else(name, tmp_path):
     assert (tmp_path / f"{name}.safetensors").exists()
 
 
+def test_what_has_left_a_frame_teaches_only_that(tmp_path):
+    stage, source = _stage("joint"), _source("joint")
+    while (batch := source.draw()).spoken is None or batch.spoken.tracks is None:
+        pass
+    targets = torch.zeros_like(batch.spoken.frame_targets)
+    dict(stage.parameters())  # sets what is trained
+    losses = stage.losses(replace(batch, spoken=replace(batch.spoken, frame_targets=targets)))
+    assert losses["presence"] > 0
+    assert "iou_clip" not in losses
+    losses["loss"].backward()
+    decoder = stage.model.grounding.sam_mask_decoder
+    assert any(it.grad.any() for it in decoder.pred_obj_score_head.parameters())
+    assert all(it.grad is None for it in decoder.iou_prediction_head.parameters())
+
+
 def test_pace_is_a_factor_on_the_learning_rates(tmp_path):
     stage, source = _stage("vision"), _source("vision")
     before = {name: value.clone() for name, value in stage.parameters()}

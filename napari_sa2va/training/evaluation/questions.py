@@ -11,11 +11,11 @@ from napari_sa2va.training.evaluation.asking import ask
 from napari_sa2va.training.evaluation.cases import Case, in_language
 from napari_sa2va.training.evaluation.held_out import HeldOut, held_out_scenes
 from napari_sa2va.training.judging import counted, judge
-from napari_sa2va.training.meaning import LANGUAGES, Meaning
+from napari_sa2va.training.meaning import LANGUAGES, MANY, Meaning
 
 GROUP = "questions"
 EXACT, WITHIN_ONE = "count to 8, exact", "count to 20, within one"
-FEW, MANY = 8, 20
+FEW, MOST = 8, 20
 MAKERS = {
     "yes or no": questions.existence,
     "color": questions.color,
@@ -36,9 +36,9 @@ def measure(engine: Engine, seed: int, scenes: int) -> Iterator[Case]:
                 meaning = _meaning(held, task)
                 if meaning is not None:
                     yield from _asked(session, held, task, meaning)
-    for held in held_out_scenes(seed, 5, scenes, most=MANY):
+    for held in held_out_scenes(seed, 5, scenes, most=MOST):
         meaning = questions.count(held.rng, held.scene)
-        if meaning is not None and _count(meaning) <= MANY:
+        if meaning is not None and _count(meaning) <= MOST:
             with engine.open(held.scene.image) as session:
                 yield from _asked(session, held, WITHIN_ONE, meaning)
 
@@ -65,8 +65,7 @@ def _asked(session: Session, held: HeldOut, task: str, meaning: Meaning) -> Iter
         said = ask(session, turn.question).said
         right = judge(turn, said)
         if task == WITHIN_ONE:
-            number = counted(said)
-            right = number is not None and abs(number - _count(meaning)) <= 1
+            right = is_within_one(said, _count(meaning))
         yield Case(
             GROUP,
             in_language(task, language),
@@ -76,3 +75,9 @@ def _asked(session: Session, held: HeldOut, task: str, meaning: Meaning) -> Iter
             text=turn.question,
             answer=(turn.answer, said),
         )
+
+
+def is_within_one(said: str, count: int) -> bool:
+    """Whether a sentence tells a number next to the true one; "more than twenty" is none."""
+    number = counted(said)
+    return number is not None and number < MANY and abs(number - count) <= 1
