@@ -58,12 +58,18 @@ def polygons(mask: BoolMask, through: Literal["edges", "centres"]) -> list[Point
 def one_polygon(outlines: list[Points]) -> Points:
     """Several outlines as one: joined there and back where they are nearest."""
     joined, *others = sorted(outlines, key=len, reverse=True)
+    nearest = [_nearest(joined, other) for other in others]
     while others:
-        distances = [_nearest(joined, other) for other in others]
-        number = min(range(len(others)), key=lambda n: distances[n][0])
-        _, here, there = distances[number]
-        other = np.roll(others.pop(number), -there, axis=0)
-        joined = np.concatenate((joined[: here + 1], other, other[:1], joined[here:]))
+        number = min(range(len(others)), key=lambda n: nearest[n][0])
+        _, here, there = nearest.pop(number)
+        added = np.roll(others.pop(number), -there, axis=0)
+        joined = np.concatenate((joined[: here + 1], added, added[:1], joined[here:]))
+        # Nothing can be nearer now but what was added: all others are measured against it alone.
+        for n, other in enumerate(others):
+            distance, at, own = nearest[n]
+            known = distance, at if at <= here else at + len(added) + 2, own
+            distance, at, own = _nearest(added, other)
+            nearest[n] = min(known, (distance, here + 1 + at, own))
     return joined
 
 
