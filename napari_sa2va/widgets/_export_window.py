@@ -312,7 +312,7 @@ class ExportWindow(QDialog):
 
 
 class OverwriteQuestion(QMessageBox):
-    """Asks whether an export takes the place of what is there; keeping it is the default.
+    """Asks whether what is written takes the place of what is there; keeping it is the default.
 
     Signals
     -------
@@ -329,7 +329,7 @@ class OverwriteQuestion(QMessageBox):
         self.setWindowTitle("Overwrite")
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setText(f"{taken.name} exists. Overwrite it?")
-        self.setInformativeText(f"In {taken.parent}. It stays until the new export is complete.")
+        self.setInformativeText(f"In {taken.parent}. It stays until the new one is complete.")
         self.yes = self.addButton("&Overwrite", QMessageBox.ButtonRole.AcceptRole)
         self.no = self.addButton("&Keep", QMessageBox.ButtonRole.RejectRole)
         self.setDefaultButton(self.no)

@@ -94,9 +94,9 @@ def measure(stack: LabelledStack) -> Iterator[Update]:
         yield Measured(update) if isinstance(update, dict) else update
 
 
-def save_table(stack: LabelledStack, path: Path) -> Iterator[Update]:
-    """Write a table with a row an object and frame."""
-    yield from writing([stack], path, "csv", overwrite=True)
+def save_table(stack: LabelledStack, path: Path, overwrite: bool) -> Iterator[Update]:
+    """Write a table with a row an object and frame; perhaps in the place of what is there."""
+    yield from writing([stack], path, "csv", overwrite=overwrite)
     yield Saved(path)
 
 

@@ -17,7 +17,10 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_sa2va.core.records import ObjectRecord
+from napari_sa2va.export.registry import FORMATS
+from napari_sa2va.export.staging import existing
 from napari_sa2va.widgets._explained import enable
+from napari_sa2va.widgets._export_window import OverwriteQuestion
 from napari_sa2va.widgets._menu_button import MenuButton
 from napari_sa2va.widgets._object_table import ObjectTable
 
@@ -36,13 +39,13 @@ class ObjectPanel(QWidget):
         The user confirmed the object's mask in the frame shown, or took that back.
     tracks_wanted
         Show the ways of the objects as a layer.
-    table_wanted : Path
-        Write what the objects measure into this file.
+    table_wanted : (Path, bool)
+        Write what the objects measure into this file; in the place of what is there if true.
     """
 
     verified = Signal(int, bool)
     tracks_wanted = Signal()
-    table_wanted = Signal(object)
+    table_wanted = Signal(object, bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -113,11 +116,26 @@ class ObjectPanel(QWidget):
             self.verify.setChecked(record is not None and self._frame in record.verified_frames)
 
     def _choose_table(self) -> None:
+        # The dialog would ask about the name as it was typed, perhaps without its suffix.
         chosen, _ = QFileDialog.getSaveFileName(
-            self, "Save what the objects measure", "objects.csv", "Tables (*.csv)"
+            self,
+            "Save what the objects measure",
+            "objects.csv",
+            "Tables (*.csv)",
+            options=QFileDialog.Option.DontConfirmOverwrite,
         )
-        if chosen:
-            self.table_wanted.emit(Path(chosen).with_suffix(".csv"))
+        if not chosen:
+            return
+        target = Path(chosen)
+        if not FORMATS["csv"].is_file(target):
+            target = target.with_name(f"{target.name}.csv")
+        taken = existing(target, single=True)
+        if taken is None:
+            self.table_wanted.emit(target, False)
+            return
+        question = OverwriteQuestion(taken, self)
+        question.confirmed.connect(lambda: self.table_wanted.emit(target, True))
+        question.open()
 
     def _on_verify(self, checked: bool) -> None:
         selected = self.table.selected_id

@@ -434,9 +434,12 @@ class Sa2VAWidget(QWidget):
         """Show the ways of the objects as a Tracks layer."""
         self._attempt(self._measure)
 
-    def save_table(self, path: Path) -> None:
-        """Write a table with what each object measures in each frame."""
-        self._attempt(lambda: self.workbench.save_table(path))
+    def save_table(self, path: Path, overwrite: bool = False) -> None:
+        """Write a table with what each object measures in each frame.
+
+        Only with `overwrite` it takes the place of what is there.
+        """
+        self._attempt(lambda: self.workbench.save_table(path, overwrite))
 
     def _add_points(self) -> None:
         image = self.picker.needed_image()

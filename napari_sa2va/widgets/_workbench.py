@@ -263,9 +263,9 @@ class Workbench(QObject):
         """Measure all objects."""
         self.run("Measure", measure(self.stack()))
 
-    def save_table(self, path: Path) -> None:
-        """Write what all objects measure into a table."""
-        self.run("Save table", save_table(self.stack(), path))
+    def save_table(self, path: Path, overwrite: bool = False) -> None:
+        """Write what all objects measure into a table; perhaps in the place of what is there."""
+        self.run("Save table", save_table(self.stack(), path, overwrite))
 
     def run(self, title: str, request: Iterator[Update]) -> None:
         """Run what reads the labels and changes nothing in them."""

@@ -6,8 +6,10 @@ import csv
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QFileDialog
 
 from napari_sa2va.widgets._chat_panel import MEASURE_AND_SEND, NO_MEASURES
+from napari_sa2va.widgets._export_window import OverwriteQuestion
 from tests.widgets.test_segmenting import click, labels_of
 
 
@@ -72,3 +74,34 @@ def test_ways_of_objects(dock, stack, run, notes, tmp_path, backend) -> None:
     widget.chat.measures.setCurrentText(NO_MEASURES)
     run(widget, lambda: widget.ask("How far?"))
     assert widget.chat.messages[-1].role == "model"
+
+
+def test_a_table_takes_the_place_of_none_unasked(
+    dock, stack, run, qtbot, monkeypatch, tmp_path
+) -> None:
+    widget = dock(stack)
+    click(widget, (0, 8, 8))
+    run(widget, widget.segment)
+    (save,) = (a for a in widget.objects.measure.menu().actions() if a.text() == "Save table…")
+
+    def choose(typed: str) -> None:
+        chosen = str(tmp_path / typed), ""
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *args, **options: chosen)
+        save.trigger()
+
+    assert run(widget, lambda: choose("plate1.well2")) == "done"
+    assert (tmp_path / "plate1.well2.csv").is_file()
+    assert not (tmp_path / "plate1.csv").exists()
+    for typed in ("cells", "cells.csv"):
+        mine = tmp_path / "cells.csv"
+        mine.write_text("mine")
+        choose(typed)
+        question = widget.findChild(OverwriteQuestion)
+        assert question.text() == "cells.csv exists. Overwrite it?"
+        question.no.click()
+        qtbot.waitUntil(lambda: widget.findChild(OverwriteQuestion) is None)
+        assert mine.read_text() == "mine"
+        choose(typed)
+        assert run(widget, widget.findChild(OverwriteQuestion).yes.click) == "done"
+        qtbot.waitUntil(lambda: widget.findChild(OverwriteQuestion) is None)
+        assert mine.read_text("utf-8-sig").startswith("stack,part,frame")
