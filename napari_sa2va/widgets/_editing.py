@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.widgets import _requests as requests
-from napari_sa2va.widgets._joining import check_parent, merged, split_at
+from napari_sa2va.widgets._joining import (
+    check_parent,
+    join_lineage,
+    merged,
+    part_lineage,
+    split_at,
+)
 from napari_sa2va.widgets._remeasuring import joined
 from napari_sa2va.widgets._sent import Sent
 from napari_sa2va.widgets._strokes import who_and_when
@@ -104,6 +110,7 @@ class Editing:
             bench.note_facts(object_id, frame, joined(own, facts))
         gone, records = self._drop(other), bench.needed_objects().records
         records[object_id] = merged(records[object_id], gone)
+        join_lineage(bench.records, object_id, gone)
         bench.carry_out(requests.relabel(work, other, object_id, gone.scores))
 
     def split(self, sent: Sent, object_id: int, frame: int, new: int) -> None:
@@ -118,6 +125,7 @@ class Editing:
             )
         work = bench.begin(f"Split object {object_id}", _whole(sent))
         bench.needed_objects().records.update({object_id: before, new: after})
+        part_lineage(bench.records, object_id, frame, new)
         for at, facts in tuple(bench.facts.get(object_id, {}).items()):
             if at >= frame:
                 bench.note_facts(new, at, facts)

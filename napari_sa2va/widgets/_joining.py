@@ -48,10 +48,28 @@ def merged(kept: ObjectRecord, other: ObjectRecord) -> ObjectRecord:
     return both
 
 
+def join_lineage(records: Mapping[int, ObjectRecord], kept: int, gone: ObjectRecord) -> None:
+    """Let an object have the daughters of one that is gone, and its parent if it has none."""
+    for record in records.values():
+        if record.parent == gone.object_id:
+            record.parent = kept
+    parents = (records[kept].parent, gone.parent)
+    # Of two that came from each other, what lay between is a daughter now and no parent.
+    records[kept].parent = next((it for it in parents if it and not _is_of(records, it, kept)), 0)
+
+
+def part_lineage(records: Mapping[int, ObjectRecord], object_id: int, frame: int, new: int) -> None:
+    """Let daughters that begin after a frame be those of what an object is from there on."""
+    for record in records.values():
+        if record.parent == object_id and (record.first_frame or 0) > frame:
+            record.parent = new
+
+
 def split_at(record: ObjectRecord, frame: int, new: int) -> tuple[ObjectRecord, ObjectRecord]:
     """An object up to a frame, and the object `new` from there on.
 
-    What was said of the object stays with the first; what was clicked goes with its frame.
+    What was said of the object stays with the first, as does what it came from; what was clicked
+    goes with its frame.
     """
 
     def part(object_id: int, later: bool) -> ObjectRecord:
@@ -61,6 +79,7 @@ def split_at(record: ObjectRecord, frame: int, new: int) -> tuple[ObjectRecord, 
             prompts=[it for it in record.prompts if (it.get("frame", -1) >= frame) == later],
             scores={at: score for at, score in record.scores.items() if (at >= frame) == later},
             verified_frames=[at for at in record.verified_frames if (at >= frame) == later],
+            parent=0 if later else record.parent,
             expressions=list(record.expressions),
             verified_expressions=[] if later else list(record.verified_expressions),
             verifications=[
@@ -69,3 +88,12 @@ def split_at(record: ObjectRecord, frame: int, new: int) -> tuple[ObjectRecord, 
         )
 
     return part(record.object_id, later=False), part(new, later=True)
+
+
+def _is_of(records: Mapping[int, ObjectRecord], object_id: int, eldest: int) -> bool:
+    """Whether an object is another one, or came from it by divisions."""
+    seen: set[int] = set()
+    while object_id != eldest and object_id in records and object_id not in seen:
+        seen.add(object_id)
+        object_id = records[object_id].parent
+    return object_id == eldest

@@ -7,7 +7,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_sa2va.core.records import ObjectRecord
-from napari_sa2va.widgets._joining import merged, split_at
+from napari_sa2va.widgets._joining import join_lineage, merged, split_at
 from tests.widgets.test_segmenting import click, labels_of
 
 
@@ -78,6 +78,43 @@ def test_split(two, run) -> None:
     assert sorted(two.workbench.records[1].scores) == list(range(5))
     assert sorted(two.workbench.records[3].scores) == list(range(5, 12))
     undo_and_redo(two, run, before)
+
+
+def test_lineage_is_merged_and_split_too(two, run) -> None:
+    """6 came from 1 in the last frame, 7 in frame 5; 1 came from an object that was deleted."""
+    records = two.workbench.objects.records
+    records[1].parent = 9
+    records[6] = ObjectRecord(6, scores={11: 0.9}, parent=1)
+    records[7] = ObjectRecord(7, scores={5: 0.9}, parent=1)
+    before = state(two)
+
+    def parents() -> dict[int, int]:
+        return {label: record.parent for label, record in two.workbench.records.items()}
+
+    two._viewer.dims.set_current_step(0, 5)
+    run(two, lambda: two.split_object(1))
+    assert parents() == {1: 9, 2: 0, 6: 8, 7: 1, 8: 0}
+    undo_and_redo(two, run, before)
+    run(two, two.workbench.undo)
+    run(two, lambda: two.merge_objects(2, 1))
+    assert parents() == {2: 9, 6: 2, 7: 2}
+    undo_and_redo(two, run, before)
+
+
+@pytest.mark.parametrize(
+    ("kept", "gone", "expected"),
+    [
+        (6, 5, {1: 0, 6: 1, 7: 6}),  # a daughter with what it came from
+        (5, 6, {1: 0, 5: 1, 7: 5}),
+        (7, 5, {1: 0, 6: 7, 7: 1}),
+        (5, 7, {1: 0, 5: 1, 6: 5}),
+    ],
+)
+def test_no_object_comes_from_itself(kept: int, gone: int, expected: dict[int, int]) -> None:
+    parents = {1: 0, 5: 1, 6: 5, 7: 6}
+    records = {label: ObjectRecord(label, parent=parent) for label, parent in parents.items()}
+    join_lineage(records, kept, records.pop(gone))
+    assert {label: record.parent for label, record in records.items()} == expected
 
 
 def test_there_is_nothing_to_split_at_the_first_frame(two, notes) -> None:
