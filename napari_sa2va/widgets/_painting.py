@@ -57,7 +57,8 @@ class Painting(QObject):
         self._steps.clear()
 
     def end(self) -> None:
-        """Measure nothing any more. Calls nothing of Qt."""
+        """Take up and measure nothing any more. Calls nothing of Qt."""
+        self._strokes.end()
         self.measuring.end()
 
     def _on_painted(self, strokes: list[Stroke]) -> None:

@@ -43,16 +43,24 @@ class Strokes(QObject):
         self._layer: Labels | None = None
         self._strokes: list[Stroke] = []
         self._known: list[Stroke] = []
+        self._ended = False
         # napari tells about a stroke before it writes it.
         self._timer = QTimer(self, interval=0, singleShot=True)
         self._timer.timeout.connect(self._tell)
 
     def watch(self, layer: Labels) -> None:
         """Gather the strokes of this layer from now on."""
+        if self._ended:  # a run that was cancelled by the end may have made the layer
+            return
         self._layer = layer
         self._known = _taken_back(layer)
         layer.events.paint.connect(self._on_paint)
         layer.events.set_data.connect(self._on_drawn)
+
+    def end(self) -> None:
+        """Gather nothing any more. Calls nothing of Qt."""
+        self._ended, self._layer = True, None
+        self._strokes.clear()
 
     def take_back(self, strokes: int) -> None:
         """Take back the last strokes, and tell nobody."""

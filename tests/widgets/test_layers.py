@@ -79,6 +79,31 @@ def test_the_dock_takes_up_labels_that_are_there(dock, stack, run, backend) -> N
     assert (labels_of(again).data == 1).any((1, 2)).all()
 
 
+def test_a_closed_dock_has_no_say_in_what_is_painted(
+    dock, stack, run, qtbot, backend, notes
+) -> None:
+    from napari_sa2va.widgets import Sa2VAWidget
+
+    widget = dock(stack)
+    widget.prompts.text.setText("cells")
+    run(widget, widget.segment)
+    layer, viewer = labels_of(widget), widget._viewer
+    widget.workbench.editing.change(1, "locked", True)
+    viewer.window.remove_dock_widget(widget)
+    layer.paint((0, 8, 8), 0)
+    qtbot.wait(50)
+    assert layer.data[0, 8, 8] == 0
+
+    again = Sa2VAWidget(viewer, backend)
+    viewer.window.add_dock_widget(again, name="Sa2VA")
+    again.workbench.editing.change(1, "locked", False)
+    with qtbot.waitSignal(again.workbench.frames_painted):
+        layer.paint((0, 40, 8), 1)
+    assert layer.data[0, 40, 8] == 1
+    assert widget.workbench.records[1].verified_frames == []
+    assert notes == []
+
+
 def test_the_labels_lie_above_images_and_below_prompts(dock, stack, run) -> None:
     widget = dock(stack)
     click(widget, (0, 28, 44))
