@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,14 +21,30 @@ from napari_sa2va.export import Options, Split, labelled_stacks, read, writing
 OK = 0
 
 
+class Row(NamedTuple):
+    """What a table says about an object; empty or None where it says nothing."""
+
+    phrases: list[str]
+    category: str
+    parent: int | None
+
+    def told(self, record: ObjectRecord) -> ObjectRecord:
+        """A record that says this, too; of what the table does not say, all stays."""
+        parent = record.parent if self.parent is None else self.parent
+        told = replace(record, category=self.category or record.category, parent=parent)
+        if self.phrases:
+            told.set_phrases(self.phrases)
+        return told
+
+
 def export(arguments: Namespace) -> int:
     """Write labels in a format that models are trained from."""
     labels = [Path(path) for path in arguments.labels]
     images = [Path(path) for path in arguments.images] or None
     stacks = labelled_stacks(labels, images)
     if arguments.objects is not None:
-        records = read_objects(arguments.objects)
-        stacks = [replace(stack, objects={**stack.objects, **records}) for stack in stacks]
+        rows = read_objects(arguments.objects)
+        stacks = [_with_rows(stack, rows) for stack in stacks]
     split = None
     if arguments.split:
         train, val, test = arguments.split
@@ -61,33 +78,35 @@ def import_(arguments: Namespace) -> int:
 COMMANDS: dict[str, Callable[[Namespace], int]] = {"export": export, "import": import_}
 
 
-def read_objects(file: Path) -> dict[int, ObjectRecord]:
-    """What a table says about objects: id, phrase, class, parent; phrases parted by ``;``.
+def read_objects(file: Path) -> dict[int, Row]:
+    """What a table says about objects, by id: phrase, class, parent; phrases parted by ``;``.
 
     Raises
     ------
     InputError
         It cannot be read, or has no column ``id``.
     """
-    records = {}
+    rows = {}
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             for row in csv.DictReader(stream):
-                object_id = int(row["id"])
-                phrase, *more = [p.strip() for p in (row.get("phrase") or "").split(";")]
-                records[object_id] = ObjectRecord(
-                    object_id,
-                    phrase,
-                    category=(row.get("class") or "").strip(),
-                    expressions=[p for p in more if p],
-                    parent=int(row.get("parent") or 0),
+                phrases = [p.strip() for p in (row.get("phrase") or "").split(";")]
+                rows[int(row["id"])] = Row(
+                    [p for p in phrases if p],
+                    (row.get("class") or "").strip(),
+                    int(row["parent"]) if row.get("parent") else None,
                 )
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"{file} cannot be read as a table of objects ({error}).",
             "It is CSV with the columns id, phrase, class and parent; only id is needed.",
         ) from error
-    return records
+    return rows
+
+
+def _with_rows(stack: LabelledStack, rows: Mapping[int, Row]) -> LabelledStack:
+    told = {object_id: row.told(stack.record(object_id)) for object_id, row in rows.items()}
+    return replace(stack, objects={**stack.objects, **told})
 
 
 def _write(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 import tifffile
 
 from napari_sa2va import cli, export
+from napari_sa2va.core.labelled import LabelledStack
+from napari_sa2va.core.records import ObjectRecord
 from tests.export.examples import blobs, images_of
 
 LABELS = blobs()
@@ -41,6 +44,31 @@ def test_labels_go_into_a_data_set_and_come_back(
     assert "labels (train): 2 frames of 96 x 96, 3 objects" in capsys.readouterr().out
     back = tifffile.imread(tmp_path / "back" / "train" / "labels.tif")
     np.testing.assert_array_equal(back, LABELS[2:4])
+
+
+def test_a_table_leaves_what_it_does_not_tell(tmp_path: Path) -> None:
+    known = ObjectRecord(
+        7,
+        "a cell",
+        [{"kind": "text", "frame": 0, "text": "a cell"}],
+        {0: 0.9},
+        verified_frames=[0],
+        verifications=[{"frame": 0, "by": "Ada", "at": "2026-01-02T03:04:05+00:00"}],
+        expressions=["the right one"],
+        parent=1,
+    )
+    export.write(LabelledStack(LABELS, {7: known}), tmp_path / "known", "tiff")
+    table = tmp_path / "objects.csv"
+    command = f"export {tmp_path / 'known'} --format tiff --overwrite -o {tmp_path / 'd'}".split()
+
+    def exported(text: str) -> ObjectRecord:
+        table.write_text(text)
+        assert cli.main([*command, "--objects", str(table)]) == 0
+        return export.read(tmp_path / "d")[0].record(7)
+
+    assert exported("id,class\n7,nucleus\n") == replace(known, category="nucleus")
+    assert exported("id,phrase,parent\n7,,0\n") == replace(known, parent=0)
+    assert exported("id,phrase\n7,this; that\n").phrases == ["this", "that"]
 
 
 def test_an_export_that_is_there_is_refused(
