@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ import napari_sa2va
 from napari_sa2va.core.errors import InputError
 from napari_sa2va.core.labelled import LabelledStack, LabelSource, PixelMapping
 from napari_sa2va.core.records import ObjectRecord
-from napari_sa2va.export.dataset import Export, relabelled
+from napari_sa2va.export.dataset import DEFAULT_CATEGORY, Export, relabelled
 from napari_sa2va.export.staging import provenance_path
 
 SCHEMA_VERSION = 1
@@ -116,7 +116,9 @@ def completed(stack: LabelledStack, provenance: Provenance) -> LabelledStack:
     objects = dict(stack.objects)
     for values in told["objects"]:
         record = ObjectRecord.from_dict(values)
-        objects[record.object_id] = _joined(objects.get(record.object_id), record)
+        # Of formats with other ids only MeViS has phrases, in an order common to all objects.
+        read = objects.get(record.object_id)
+        objects[record.object_id] = _joined(read, record, in_order=not ids)
     mapping = PixelMapping(**{key: tuple(v) for key, v in told["pixel_mapping"].items()})
     return replace(stack, objects=objects, mapping=mapping, model=told["model"])
 
@@ -151,7 +153,16 @@ def _stack(export: Export, stack: LabelledStack) -> dict[str, Any]:
 
 
 def _with_ids(stack: LabelledStack, ids: dict[int, int]) -> LabelledStack:
-    return replace(stack, labels=_Renamed(stack.labels, ids), objects={})
+    objects: dict[int, ObjectRecord] = {}
+    for written in sorted(stack.objects.keys() & ids.keys()):
+        object_id, read = ids[written], stack.objects[written]
+        parent = ids.get(read.parent, 0)
+        # An object that comes back is several tracks; the first tells what it came from.
+        objects.setdefault(
+            object_id,
+            replace(read, object_id=object_id, parent=0 if parent == object_id else parent),
+        )
+    return replace(stack, labels=_Renamed(stack.labels, ids), objects=objects)
 
 
 class _Renamed:
@@ -166,12 +177,18 @@ class _Renamed:
         return [relabelled(plane, self._ids) for plane in self._labels.planes(frame)]
 
 
-def _joined(read: ObjectRecord | None, told: ObjectRecord) -> ObjectRecord:
+def _joined(read: ObjectRecord | None, told: ObjectRecord, in_order: bool) -> ObjectRecord:
     """What the format says wins, where it says something: the file may have been edited."""
     if read is None:
         return told
-    written = (told.phrases, told.referring(), told.referring(verified_only=True))
-    as_written = {"phrase", "expressions"} if read.phrases in written else set()
+    key: Callable[[list[str]], list[str]] = list if in_order else sorted
+    written = (
+        told.phrases,
+        told.referring() or [told.category or DEFAULT_CATEGORY],
+        told.referring(verified_only=True),
+    )
+    is_written = key(read.phrases) in map(key, written)
+    as_written = {"phrase", "expressions"} if is_written else set()
     changes = {
         name: value
         for name, value in vars(read).items()

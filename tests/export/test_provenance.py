@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ import tifffile
 import napari_sa2va
 from napari_sa2va import export
 from napari_sa2va.core.errors import InputError
-from napari_sa2va.core.labelled import PixelMapping, layer_stack
+from napari_sa2va.core.labelled import LabelledStack, PixelMapping, layer_stack
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.export.registry import FORMATS
 from tests.export.examples import blobs, images_of
@@ -103,6 +104,45 @@ def test_edits_of_the_export_win_over_the_provenance(tmp_path: Path) -> None:
     (back,) = export.read(path)
     assert back.record(7).phrase == "the one"
     assert back.record(7).verified_frames == [2]
+
+
+def test_edits_win_where_the_format_has_other_ids(tmp_path: Path) -> None:
+    labels = blobs(ids=(3, 5, 7))  # none is in frame 1: in the format each is two tracks
+    labels[:3][labels[:3] == 7] = 0
+    labels[3:][labels[3:] == 5] = 0
+    records = {3: ObjectRecord(3, "a", expressions=["b"]), 5: ObjectRecord(5, "b", scores={0: 0.5})}
+    stack = LabelledStack(labels, records | {7: ObjectRecord(7, parent=5, verified_frames=[3])})
+    path = export.write(stack, tmp_path / "ctc", "ctc")
+    (back,) = export.read(path)
+    assert [back.record(i).parent for i in (3, 5, 7)] == [0, 0, 5]
+    file = path / "01_GT" / "TRA" / "man_track.txt"
+    file.write_text(re.sub(r"^7 3 4 \d+$", "7 3 4 3", file.read_text(), flags=re.M))
+    (back,) = export.read(path)
+    assert [back.record(i).parent for i in (3, 5, 7)] == [0, 0, 3]
+    assert back.record(7).verified_frames == [3]
+
+    path = export.write(stack, tmp_path / "mevis", "mevis", images=images_of(labels))
+    file = path / "meta_expressions.json"
+    file.write_text(file.read_text("utf-8").replace('"b"', '"the left one"'), "utf-8")
+    (back,) = export.read(path)
+    assert [back.record(i).phrases for i in (3, 5)] == [["a", "the left one"], ["the left one"]]
+    assert back.record(5).scores == {0: 0.5}
+
+
+def test_nobody_edited_what_another_format_calls_an_object(tmp_path: Path) -> None:
+    """MeViS has one order of all phrases, and calls an object without one by its class."""
+    labels = blobs(ids=(1, 2, 7))
+    records = {
+        1: ObjectRecord(1, "a", expressions=["b"]),
+        2: ObjectRecord(2, "b"),
+        7: ObjectRecord(7),
+    }
+    records[2].set_phrases(["b", "a"])
+    path = export.write(
+        LabelledStack(labels, records), tmp_path / "out", "mevis", images=images_of(labels)
+    )
+    (back,) = export.read(path)
+    assert [back.record(i).phrases for i in (1, 2, 7)] == [["a", "b"], ["b", "a"], []]
 
 
 def test_a_damaged_provenance_is_named(tmp_path: Path) -> None:
