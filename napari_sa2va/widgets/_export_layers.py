@@ -16,10 +16,8 @@ from napari_sa2va.io import open_stack
 from napari_sa2va.widgets._frames import BLACK, snapshot
 from napari_sa2va.widgets._geometry import (
     StackGeometry,
-    default_time_axis,
     full_resolution,
     image_shape,
-    slider_axes,
     stack_geometry,
 )
 from napari_sa2va.widgets._object_labels import KEY
@@ -55,20 +53,13 @@ def image_of(viewer: napari.Viewer, labels: Labels) -> Image | None:
     return next(named, next((image for image in fitting if image.visible), None))
 
 
-def labels_geometry(viewer: napari.Viewer, labels: Labels, time_axis: int | None) -> StackGeometry:
-    """How labels are read as a stack: along `time_axis` of the viewer, where they have it."""
-    if time_axis not in slider_axes(viewer, labels):
-        time_axis = default_time_axis(viewer, labels)
-    return stack_geometry(viewer, labels, time_axis)
-
-
 def layer_as_stack(viewer: napari.Viewer, labels: Labels, time_axis: int | None) -> LabelledStack:
     """A Labels layer, with the image that it belongs to, as it can be exported in a thread.
 
-    Other axes than time and the two that are shown are taken where their sliders stand; so are
-    the objects.
+    Other axes than the viewer's `time_axis` and the two that are shown are taken where their
+    sliders stand; so are the objects.
     """
-    geometry = labels_geometry(viewer, labels, time_axis)
+    geometry = stack_geometry(viewer, labels, time_axis)
     image = image_of(viewer, labels)
     stack = layer_stack(labels, labels=LabelArray(_Planes(full_resolution(labels), geometry)))
     sources = stack.sources

@@ -15,11 +15,11 @@ from napari_sa2va.export.staging import check_target, existing
 from napari_sa2va.widgets._export_layers import (
     check_there,
     image_of,
-    labels_geometry,
     labels_layers,
     layer_as_stack,
 )
 from napari_sa2va.widgets._export_window import ExportWindow, Offered, OverwriteQuestion
+from napari_sa2va.widgets._geometry import stack_geometry
 from napari_sa2va.widgets._stack_picker import StackPicker
 from napari_sa2va.widgets._updates import Update
 from napari_sa2va.widgets._workbench import Workbench
@@ -85,8 +85,8 @@ class Exporting(QObject):
         layers = window.chosen_layers
         try:
             check_there(self._viewer, layers)
-            axis = self._picker.time_axis
-            stacks = [layer_as_stack(self._viewer, layer, axis) for layer in layers]
+            axis_of = self._picker.time_axis_of
+            stacks = [layer_as_stack(self._viewer, layer, axis_of(layer)) for layer in layers]
             target, options = window.chosen_target, window.options()
         except InputError as error:
             window.say(str(error))
@@ -108,7 +108,7 @@ class Exporting(QObject):
 
     def _offered(self, layer: Labels) -> Offered:
         image = image_of(self._viewer, layer)
-        geometry = labels_geometry(self._viewer, layer, self._picker.time_axis)
+        geometry = stack_geometry(self._viewer, layer, self._picker.time_axis_of(layer))
         stack = layer_stack(layer, labels=_Unread())
         classes = sorted({category_of(stack, object_id) for object_id in stack.objects})
         name = "" if image is None else image.name

@@ -165,6 +165,14 @@ class StackPicker(QWidget):
         """The viewer's axis that is time."""
         return self.axis.currentData()
 
+    def time_axis_of(self, layer: Layer) -> int | None:
+        """The viewer's axis that is time in any layer: the chosen one, where the layer has it."""
+        chosen = self.time_axis
+        # Without an axis to choose, None says nothing: the image may have fewer than the layer.
+        if self.axis.isEnabled() and chosen in (None, *slider_axes(self._viewer, layer)):
+            return chosen
+        return default_time_axis(self._viewer, layer, self._moved)
+
     def keep_axis(self) -> None:
         """From now on the axis follows no slider: there are objects along it."""
         self._axis_chosen = self.axis.isEnabled()

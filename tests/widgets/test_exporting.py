@@ -15,8 +15,9 @@ from napari_sa2va import export
 from napari_sa2va.export.registry import FORMATS
 from napari_sa2va.widgets._export_layers import layer_as_stack
 from napari_sa2va.widgets._export_window import OverwriteQuestion
+from napari_sa2va.widgets._stack_picker import SINGLE
 from tests.widgets.test_looks import is_cut, shown
-from tests.widgets.test_segmenting import labels_of
+from tests.widgets.test_segmenting import click, labels_of
 
 
 @pytest.fixture
@@ -27,9 +28,18 @@ def exporting(dock, stack, run, qtbot):
     widget.prompts.text.setText("bright things")
     run(widget, widget.segment)
     run(widget, lambda: widget.propagate("forward"))
+    open_window(widget, qtbot)
+    return widget
+
+
+def open_window(widget, qtbot):
     qtbot.mouseClick(widget.objects.export, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(widget.exporting.window.isVisible)
-    return widget
+    return widget.exporting.window
+
+
+def listed(window) -> list[str]:
+    return [window.layers.item(row).text() for row in range(window.layers.count())]
 
 
 def choose(window, format_name: str, target) -> None:
@@ -171,6 +181,76 @@ def check_cancel(exporting, run, monkeypatch, tmp_path) -> None:
     assert window.message.text() == "Cancelled; nothing was written."
     assert exporting.runs.message.text() == "Export: cancelled; nothing was written"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("what", ["an image", "an image of a stack"])
+def test_a_single_image_is_exported(what, dock, stack, run, qtbot, tmp_path) -> None:
+    """As the dock sees it: also where images of a stack are no frames, but one each."""
+    widget = dock(stack[3] if what == "an image" else stack)
+    if what != "an image":
+        axis = widget.picker.axis
+        axis.setCurrentIndex(axis.findText(SINGLE))
+        axis.activated.emit(axis.currentIndex())
+        for frame in (0, 3):
+            widget._viewer.dims.set_current_step(0, frame)
+            click(widget, (frame, 28, 44))
+            run(widget, widget.segment)
+    widget.prompts.text.setText("bright things")
+    run(widget, widget.segment)
+    window = open_window(widget, qtbot)
+    assert listed(window) == ["Sa2VA labels on movie"]
+    assert (window.total.text(), window.last.value()) == ("of 1", 0)
+    choose(window, "coco", tmp_path / "out")
+    window.depth.setCurrentIndex(window.depth.findData("kept"))
+    assert run(widget, window.export.click) == "done"
+    (back,) = export.read(tmp_path / "out")
+    assert back.shape == (1, 48, 64)
+    pixels = labels_of(widget).data if what == "an image" else labels_of(widget).data[3]
+    np.testing.assert_array_equal(back.planes(0)[0], pixels)
+    np.testing.assert_array_equal(back.images.values(0), stack[3])
+    assert back.object_ids == sorted(widget.workbench.records)
+    for object_id, record in widget.workbench.records.items():
+        assert back.record(object_id).phrases == record.phrases
+        assert list(back.record(object_id).scores) == [0]
+
+
+def test_layers_of_other_axes_stand_beside_a_stack(exporting, run, qtbot, tmp_path) -> None:
+    """Each is exported with the frames that it has."""
+    window, viewer = exporting.exporting.window, exporting._viewer
+    flat = np.zeros((20, 30), np.uint8)
+    flat[3:5, 6:9] = 7
+    viewer.add_labels(flat, name="flat")
+    viewer.add_labels(np.stack([flat] * 4), name="short")
+    window.shown.emit()
+    assert listed(window) == [
+        "short, without an image",
+        "flat, without an image",
+        "Sa2VA labels on movie",
+    ]
+    for row in range(3):
+        window.layers.item(row).setCheckState(Qt.CheckState.Checked)
+    assert window.total.text() == "of 12"
+    choose(window, "ome-tiff", tmp_path / "out")
+    assert run(exporting, window.export.click) == "done"
+    back = {stack.name: stack for stack in export.read(tmp_path / "out")}
+    assert {name: it.shape for name, it in back.items()} == {
+        "flat": (1, 20, 30),
+        "short": (4, 20, 30),
+        "movie": (12, 48, 64),
+    }
+    np.testing.assert_array_equal(back["flat"].planes(0)[0], flat)
+
+
+def test_labels_are_exported_without_any_image(dock, run, qtbot, tmp_path) -> None:
+    widget = dock()
+    data = np.zeros((4, 20, 30), np.uint8)
+    data[1, 3:5, 6:9] = 7
+    widget._viewer.add_labels(data[1], name="flat")
+    widget._viewer.add_labels(data, name="theirs")
+    window = open_window(widget, qtbot)
+    choose(window, "npy", tmp_path / "labels.npy")
+    assert run(widget, window.export.click) == "done"
+    np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), data)
 
 
 def test_foreign_labels_of_four_axes_are_taken_where_the_sliders_stand() -> None:
