@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sa2va.io.session_file import SessionFile
 from napari_sa2va.widgets._geometry import StackGeometry
+from napari_sa2va.widgets._object_labels import ObjectLabels
 from napari_sa2va.widgets._session_book import SessionBook
 from napari_sa2va.widgets._undo import copied
 from napari_sa2va.widgets._updates import Update
@@ -68,10 +69,11 @@ class Autosave(QObject):
         self._sections, self._worth = sections, worth
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="sa2va-autosave")
         self._last: Future[None] | None = None
-        self._image: Image | None = None
+        self._objects: ObjectLabels | None = None
         self._book: SessionBook | None = None
-        # By image, so that an image that is turned to again goes on in its file.
-        self._paths: WeakKeyDictionary[Image, Path] = WeakKeyDictionary()
+        # By image, so that an image that is turned to again goes on in its file; with the layer
+        # of the objects in it, if there are any: where that was removed, the file keeps them.
+        self._files: WeakKeyDictionary[Image, tuple[Path, ref[Labels] | None]] = WeakKeyDictionary()
         self._sent: dict[str, Any] = {}
         self._painted: WeakKeyDictionary[Labels, set[int]] = WeakKeyDictionary()
         self._step: tuple[int, ...] = ()
@@ -94,7 +96,7 @@ class Autosave(QObject):
     def path(self) -> Path | None:
         """Where the session is saved; None where nothing was yet."""
         objects = self._workbench.objects
-        if self._book is None or objects is None or self._image is not objects.image:
+        if self._book is None or objects is None or not self._is_of(objects):
             return None
         return self._book.path
 
@@ -108,7 +110,7 @@ class Autosave(QObject):
         objects = self._workbench.objects
         if self._ended or objects is None or self._workbench.restoring is not None:
             return
-        if not (objects.records or self._book or self._worth()):
+        if not (objects.records or self._book or self._again(objects) or self._is_new()):
             return
         book = self._the_book()
         running = self._workbench.runner.is_running
@@ -122,7 +124,7 @@ class Autosave(QObject):
         self._let_go()
         objects = self._workbench.objects
         if objects is not None:
-            self._image = objects.image
+            self._objects = objects
             name, array = objects.image.name, objects.array
             self._book = SessionBook(None, name, array, file, self._known())
             self.saved.emit()
@@ -156,25 +158,50 @@ class Autosave(QObject):
 
     def _the_book(self) -> SessionBook:
         objects = self._workbench.objects
-        book = self._book
-        if book is None or self._image is not objects.image or book.labels is not objects.array:
+        if self._book is None or not self._is_of(objects):
             self._let_go()
-            self._image = objects.image
-            again = self._paths.get(objects.image)
             data, name = source_path(objects.image), objects.image.name
+            again = self._again(objects)
             self._book = SessionBook(data, name, objects.array, again=again)
             geometry = self._workbench.geometry
             if geometry is not None:
                 frames = {f for record in objects.records.values() for f in record.scores}
                 self._book.touch(geometry, (f for f in frames if f < geometry.stack_shape[0]))
+        self._objects = objects
         return self._book
 
+    def _is_of(self, objects: ObjectLabels) -> bool:
+        """Whether the book is that of these objects."""
+        mine, book = self._objects, self._book
+        same = mine is not None and mine.image is objects.image
+        return same and book is not None and book.labels is objects.array
+
+    def _again(self, objects: ObjectLabels) -> Path | None:
+        """The file that an image's session goes on in; None where it holds other objects."""
+        path, layer = self._files.get(objects.image, (None, None))
+        if layer is not None and (objects.layer is None or layer() is not objects.layer):
+            return None
+        return path
+
+    def _is_new(self) -> bool:
+        """Whether something was said or drawn that is in no session yet."""
+        if not self._worth():
+            return False
+        sections = self._sections()
+        return any(sections.get(name) != self._sent.get(name) for name in ("chat", "prompts"))
+
     def _let_go(self) -> None:
-        book, self._book = self._book, None
-        if book is not None:
-            if book.path is not None and self._image is not None:
-                self._paths[self._image] = book.path
-            self._last = self._executor.submit(book.close)
+        book, objects = self._book, self._objects
+        self._book = self._objects = None
+        if book is None or objects is None:
+            return
+        if book.path is not None:
+            self._files.pop(objects.image, None)
+            if not objects.records:
+                self._files[objects.image] = book.path, None
+            elif objects.layer is not None:
+                self._files[objects.image] = book.path, ref(objects.layer)
+        self._last = self._executor.submit(book.close)
 
     def _keeping(self, request: Iterator[Update]) -> Iterator[Update]:
         """A request that saves each frame as it comes."""
@@ -186,7 +213,7 @@ class Autosave(QObject):
     def _look(self) -> None:
         if self._workbench.objects is None or self._ended or self._workbench.restoring is not None:
             return
-        if self._sections() != self._sent and (self._book or self._worth()):
+        if self._sections() != self._sent:
             self.save()
 
     def _on_started(self, _: str) -> None:
@@ -196,6 +223,10 @@ class Autosave(QObject):
         self.save()
 
     def _on_objects_changed(self) -> None:
+        objects = self._workbench.objects
+        if objects is not None and self._book is not None and not self._is_of(objects):
+            self._let_go()  # now, so that the file can be reopened
+            self._done.start()
         if not self._workbench.runner.is_running:
             self._quiet.start()
 

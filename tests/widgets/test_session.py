@@ -347,3 +347,85 @@ def test_napari_opens_a_session(dock, stack, run, saved, npe2pm) -> None:
     with npe2pm.tmp_plugin(manifest=manifest):
         run(widget, lambda: viewer.open(file.path, plugin="napari-sa2va"))
     assert np.array_equal(labels_of(widget).data, expected)
+
+
+def sessions_of(movie) -> list[str]:
+    return sorted(path.name for path in movie.parent.glob(f"movie*{SUFFIX}"))
+
+
+def test_a_layer_that_is_removed_stays_in_its_session(
+    open_movie, movie, run, qtbot, saved, notes
+) -> None:
+    """What is made afterwards comes into another file; the first can be opened again."""
+    widget = open_movie()
+    click(widget, (0, 28, 44))
+    run(widget, widget.segment)
+    widget.workbench.editing.change(1, "phrase", "a dot")
+    widget.workbench.editing.verify(1, 0, True)
+    records, expected = told(widget.workbench.records), labels_of(widget).data.copy()
+    saved(widget)
+    first = widget.autosave.path
+    qtbot.waitUntil(lambda: widget.session_line.saved.text() == first.name)
+    widget._viewer.layers.remove(labels_of(widget))
+    widget.autosave.save()
+    qtbot.waitUntil(lambda: widget.session_line.saved.text() == "nothing to save yet")
+    assert sessions_of(movie) == [first.name]
+    widget._offer_sessions()
+    assert widget.session_line.menu.actions()[0].text().startswith(f"{first.name} ")
+
+    widget._viewer.dims.set_current_step(0, 5)
+    click(widget, (5, 9, 14))
+    run(widget, widget.segment)
+    assert list(saved(widget).objects()[0][1].scores) == [5]
+    assert sessions_of(movie) == [f"movie.tif 2{SUFFIX}", first.name]
+    widget._viewer.layers.remove(labels_of(widget))
+    widget.autosave.wait()
+    assert run(widget, lambda: widget.reopen(first)) == "done"
+    assert told(widget.workbench.records) == records
+    np.testing.assert_array_equal(labels_of(widget).data, expected)
+    assert widget.autosave.path == first
+    assert not notes
+
+
+def test_what_is_drawn_after_a_layer_was_removed_is_saved(open_movie, movie, run, saved) -> None:
+    widget = open_movie()
+    click(widget, (0, 28, 44))
+    run(widget, widget.segment)
+    saved(widget)
+    widget._viewer.layers.remove(labels_of(widget))
+    click(widget, (3, 9, 12))
+    assert len(saved(widget).section("prompts")["points"]["data"]) == 2
+    assert widget.autosave.path.name == f"movie.tif 2{SUFFIX}"
+
+
+@pytest.mark.parametrize("what", ["objects", "an answer"])
+def test_an_image_that_is_turned_to_again_goes_on_in_its_file(
+    what, open_movie, movie, stack, run, saved, backend
+) -> None:
+    widget = open_movie()
+    viewer, layers = widget._viewer, widget.picker.layers
+    backend.answer = "It is a dot."
+    if what == "objects":
+        click(widget, (0, 28, 44))
+        run(widget, widget.segment)
+    else:
+        run(widget, lambda: widget.ask("What is it?"))
+    saved(widget)
+    path = widget.autosave.path
+    viewer.add_image(stack[:2], name="other")
+    layers.setCurrentIndex(layers.findText("other"))
+    viewer.dims.set_current_step(0, 1)
+    click(widget, (1, 8, 8))
+    run(widget, widget.segment)
+    saved(widget)
+    assert widget.autosave.path != path
+    layers.setCurrentIndex(layers.findText("movie"))
+    widget.autosave.save()
+    widget.autosave.wait()
+    assert widget.autosave.path == path
+    widget.new_object()
+    click(widget, (1, 9, 9))
+    run(widget, widget.segment)
+    assert saved(widget).objects()[0].keys() == widget.workbench.records.keys()
+    assert len(widget.workbench.records) == (2 if what == "objects" else 1)
+    assert sessions_of(movie) == [path.name]
