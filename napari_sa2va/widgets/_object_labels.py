@@ -69,9 +69,10 @@ class ObjectLabels:
 
     def belongs_to(self, image: Image) -> bool:
         """Whether this still holds the objects of an image."""
-        kept = self.layer is None or (
-            self.layer in self._viewer.layers and self.layer.data is self.array
-        )
+        if self.layer is not None:
+            kept = self.layer in self._viewer.layers and self.layer.data is self.array
+        else:  # none were made yet: they may be opened with their layer
+            kept = bool(self.records) or find_labels(self._viewer, image) is None
         return kept and image is self._image and image_shape(image) == self.array.shape
 
     def attach(self) -> Labels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from napari.layers import Labels
 
 from napari_sa2va.widgets._geometry import current_position
 from tests.widgets.test_segmenting import click, labels_of
@@ -143,6 +144,21 @@ def test_a_labels_layer_that_was_deleted_is_not_written(dock, stack, run) -> Non
     assert not widget.runs.undo.isEnabled()
     run(widget, widget.segment)
     assert labels_of(widget).data[0, 28, 44] == 1
+
+
+def test_a_labels_layer_that_is_opened_is_taken_up(dock, stack, run) -> None:
+    """With its objects, where the dock had none of that image yet: as data sets come."""
+    widget = dock(stack)
+    click(widget, (0, 28, 44))
+    run(widget, widget.segment)
+    opened = Labels.create(*labels_of(widget).as_layer_data_tuple())
+    widget._viewer.layers.remove(labels_of(widget))
+    assert widget.workbench.records == {}
+    widget._viewer.add_layer(opened)
+    assert list(widget.workbench.records) == [1]
+    assert widget.table.objects.rowCount() == 1
+    run(widget, lambda: widget.delete_object(1))
+    assert not opened.data.any()
 
 
 def test_the_time_axis_follows_the_slider_until_there_are_objects(dock, stack, run) -> None:
