@@ -21,7 +21,8 @@ class ObjectRecord:
         What was said, clicked and drawn, in order: ``kind``, ``frame`` and the values; ``rejected``
         where a person found the mask there wrong since.
     scores : dict of int to float
-        Predicted IoU by frame, 0 where it is judged absent.
+        Predicted IoU by frame, 0 where it is judged absent; 1 where a person painted it, or another
+        program gave no score.
     model : str
         Which checkpoint made the masks, with its revision.
     verified_frames : list of int

@@ -48,7 +48,7 @@ def stack_layers(stack: LabelledStack) -> list[LayerData]:
     layers: list[LayerData] = []
     if stack.images is not None:
         layers.append((_lazy_images(stack), {"name": name, "rgb": True, **placed}, "image"))
-    records = [stack.own_record(object_id) for object_id in stack.object_ids]
+    records = _records(stack)
     for number, (plane, present) in enumerate(_planes(stack)):
         own = [r for r in records if r.object_id in present] if number else records
         metadata = {
@@ -88,6 +88,19 @@ write_ctc = _writer("ctc")
 write_ome_tiff = _writer("ome-tiff")
 write_ome_zarr = _writer("ome-zarr")
 write_csv = _writer("csv")
+
+
+def _records(stack: LabelledStack) -> list[ObjectRecord]:
+    """What is known of the objects that are present.
+
+    Masks without a score count as those that a person painted: they are there. Where an object is,
+    is read off its scores.
+    """
+    records = {object_id: stack.own_record(object_id) for object_id in stack.object_ids}
+    for frame, present in enumerate(stack.present):
+        for object_id in present:
+            records[object_id].scores.setdefault(frame, 1.0)
+    return list(records.values())
 
 
 def _planes(stack: LabelledStack) -> list[tuple[Any, set[int]]]:

@@ -14,6 +14,7 @@ from napari_sa2va.core.labelled import LabelledStack, LabelMasks
 from napari_sa2va.core.records import ObjectRecord
 from napari_sa2va.export.layers import get_reader, read_layers
 from napari_sa2va.export.registry import FORMATS
+from napari_sa2va.export.staging import provenance_path
 from tests.export.examples import blobs, images_of
 
 LABELS = blobs()
@@ -39,6 +40,19 @@ def test_a_data_set_opens_as_layers(name: str, tmp_path: Path) -> None:
     for shown, _, _ in images:
         assert shown.shape == (*LABELS.shape, 3)
         assert np.asarray(shown[4]).max() == 255
+
+
+def test_masks_that_nobody_scored_count_as_painted_ones(tmp_path: Path) -> None:
+    records = {7: ObjectRecord(7, scores={0: 0.5, 1: 0.0})}
+    path = export.write(LabelledStack(LABELS, records), tmp_path / "out", "coco")
+    provenance_path(path).unlink()  # another program wrote it
+    ((_, options, _),) = read_layers(str(path))
+    known = options["metadata"]["sa2va"]["objects"]
+    ones = {0: 1.0, 2: 1.0, 3: 1.0, 4: 1.0}
+    scores = {object_id: values["scores"] for object_id, values in known.items()}
+    assert list(scores.values()) == [ones, ones, ones | {0: 0.5}]
+    assert not any(values["verified_frames"] for values in known.values()), "nobody saw them here"
+    assert options["features"]["first_frame"] == [0, 0, 0]
 
 
 def test_overlapping_objects_become_several_layers(tmp_path: Path) -> None:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from napari.layers import Layer, Tracks
 from qtpy.QtCore import Qt
 
+from napari_sa2va.core.labelled import LabelledStack
 from napari_sa2va.core.records import ObjectRecord
+from napari_sa2va.export import labelled_stacks, write
+from napari_sa2va.export.layers import read_layers
+from napari_sa2va.export.staging import provenance_path
 from napari_sa2va.widgets._joining import join_lineage, merged, split_at
+from tests.export.examples import blobs, images_of
 from tests.widgets.test_segmenting import click, labels_of
 
 
@@ -65,6 +71,37 @@ def test_merge(two, run) -> None:
     assert np.array_equal(labels_of(two).data == 2, before[0] > 0)
     assert len(two.workbench.records[2].prompts) == 2
     undo_and_redo(two, run, before)
+
+
+def test_objects_of_a_foreign_data_set(dock, backend, run, tmp_path) -> None:
+    """Another program wrote it: it says nothing of scores."""
+    discs = blobs(ids=(1, 2, 3))
+    discs[1] = discs[0]
+    images = labelled_stacks(discs, images_of(discs))[0].images
+    path = write(LabelledStack(discs, images=images), tmp_path / "out", "ctc")
+    provenance_path(path).unlink()
+    widget = dock()
+    for layer in read_layers(str(path)):
+        widget._viewer.add_layer(Layer.create(*layer))
+    widget._viewer.dims.set_current_step(0, 2)
+    assert sorted(widget.workbench.records) == [1, 2, 3]
+    layer = labels_of(widget)
+    run(widget, lambda: widget.delete_object(1))
+    assert np.array_equal(layer.data, np.where(discs == 1, 0, discs))
+    run(widget, lambda: widget.merge_objects(2, 3))
+    assert np.array_equal(layer.data == 2, discs > 1)
+    run(widget, lambda: widget.split_object(2))
+    assert {int(i) for i in np.unique(layer.data[2:])} == {0, 3}
+    widget.autosave.save()
+    widget.autosave.wait()
+    saved = widget.autosave._book._file
+    assert saved.planes == [0, 1, 2, 3, 4]
+    plane = np.zeros(layer.data.shape[1:], layer.data.dtype)
+    saved.read_plane(4, plane)
+    assert np.array_equal(plane, layer.data[4])
+    run(widget, widget.show_tracks)
+    (tracks,) = (it for it in widget._viewer.layers if isinstance(it, Tracks))
+    assert tracks.features["score"].tolist() == [1.0] * len(tracks.data)
 
 
 def test_split(two, run) -> None:
